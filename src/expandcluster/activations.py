@@ -1,0 +1,261 @@
+"""Activations and their symmetry: the only place where symmetry is defined.
+
+Every symmetry we use is one equation, with numbers found from the function itself:
+
+    sigma(-z) = sign * sigma(z) + constant + slope * z              (reflection)
+    sigma(c z) = c * sigma(z)  for every c > 0                      (homogeneity)
+
+``sign`` is -1 for odd (tanh) and odd + constant (sigmoid), +1 for even and even + linear
+(softplus, GELU, SiLU, ReLU), and 0 when there is no reflection (g, ELU, Mish). A neuron
+``a sigma(w x + b)`` may then be replaced by ``sign * a sigma(-w x - b)`` plus the affine map
+``a (constant - slope (w x + b))``. See Martinelli et al. 2024, section 4 and appendix A.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from expandcluster.errors import BadInput
+from expandcluster.precision import in_float64
+
+__all__ = ["Activation", "Symmetry", "activation_names", "find_symmetry", "get_activation"]
+
+Elementwise = Callable[[jax.Array], jax.Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Symmetry:
+    """Which other neurons compute the same function up to an affine map.
+
+    Attributes:
+        sign: -1, 0 (no reflection) or +1 in ``sigma(-z) = sign sigma(z) + constant + slope z``.
+        constant: the constant of that equation.
+        slope: the slope of that equation.
+        homogeneous: whether ``sigma(c z) = c sigma(z)`` for every c > 0.
+    """
+
+    sign: int
+    constant: float = 0.0
+    slope: float = 0.0
+    homogeneous: bool = False
+
+    @property
+    def exact_reflection(self) -> bool:
+        """Whether the reflection leaves no affine map behind (odd or even functions)."""
+        return self.sign != 0 and self.constant == 0.0 and self.slope == 0.0
+
+    @property
+    def kind(self) -> str:
+        """The name DESIGN gives this class: none, odd, odd+constant, even or even+linear."""
+        if self.sign == 0:
+            return "none"
+        if self.sign < 0:
+            return "odd" if self.exact_reflection else "odd+constant"
+        return "even" if self.exact_reflection else "even+linear"
+
+
+@dataclasses.dataclass(frozen=True)
+class Activation:
+    """An elementwise activation and its symmetry.
+
+    Attributes:
+        name: how it is written on the command line, for example ``leaky_relu(0.07)``.
+        function: maps an array to an array of the same shape, with JAX operations.
+        symmetry: see :class:`Symmetry`.
+        negative_slope: for piecewise-linear activations with one kink at zero (ReLU, leaky ReLU),
+            the slope left of it; ``None`` for all others. These are trained along a smooth path.
+    """
+
+    name: str
+    function: Elementwise
+    symmetry: Symmetry
+    negative_slope: float | None = None
+
+    def __call__(self, z: jax.Array) -> jax.Array:
+        return self.function(z)
+
+    def value_and_slope(self, z: jax.Array, sharpness: jax.Array | None = None) -> tuple[jax.Array, jax.Array]:
+        """sigma(z) and sigma'(z), elementwise.
+
+        Args:
+            z: preactivations, any shape.
+            sharpness: if given and the activation has a kink, the kink is replaced by
+                ``softplus(sharpness z) / sharpness``.
+        """
+        function = self.function if sharpness is None else self.smoothed(sharpness)
+        return jax.jvp(function, (z,), (jnp.ones_like(z),))
+
+    def smoothed(self, sharpness: jax.Array) -> Elementwise:
+        """The smooth stand-in of a kinked activation; the activation itself if it has no kink."""
+        low = self.negative_slope
+        if low is None:
+            return self.function
+        return lambda z: low * z + (1.0 - low) * jax.nn.softplus(sharpness * z) / sharpness
+
+    # Activations are static arguments of compiled functions: equal names mean equal functions,
+    # except for functions a user passed, which are equal only to themselves.
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Activation)
+            and self.name == other.name
+            and (self.name in _PARAMETER_FREE or "(" in self.name or self.function is other.function)
+        )
+
+
+def _g(z: jax.Array) -> jax.Array:
+    """sigmoid(4 x) + softplus(x): the paper's activation without symmetry (section 4)."""
+    return jax.nn.sigmoid(4.0 * z) + jax.nn.softplus(z)
+
+
+_PARAMETER_FREE: dict[str, Elementwise] = {
+    "relu": jax.nn.relu,
+    "selu": jax.nn.selu,
+    "softplus": jax.nn.softplus,
+    "gelu": lambda z: jax.nn.gelu(z, approximate=False),
+    "gelu_tanh": lambda z: jax.nn.gelu(z, approximate=True),
+    "silu": jax.nn.silu,
+    "mish": jax.nn.mish,
+    "tanh": jnp.tanh,
+    "sigmoid": jax.nn.sigmoid,
+    "softsign": jax.nn.soft_sign,
+    "erf": jax.scipy.special.erf,
+    "g": _g,
+    "identity": lambda z: z,
+}
+_ONE_PARAMETER: dict[str, tuple[float, Callable[[float], Elementwise]]] = {
+    "leaky_relu": (0.01, lambda slope: lambda z: jnp.where(z >= 0, z, slope * z)),
+    "elu": (1.0, lambda alpha: lambda z: jax.nn.elu(z, alpha)),
+}
+_ALIASES = {"logistic": "sigmoid", "swish": "silu", "linear": "identity", "soft_sign": "softsign"}
+
+
+def activation_names() -> tuple[str, ...]:
+    """The names of all listed activations, sorted."""
+    return tuple(sorted([*_PARAMETER_FREE, *_ONE_PARAMETER]))
+
+
+@in_float64
+def find_symmetry(function: Elementwise, *, tolerance: float = 1e-10) -> Symmetry:
+    """Find the symmetry of an elementwise function from its values.
+
+    Args:
+        function: maps an array to an array of the same shape.
+        tolerance: largest deviation from an equation, relative to the function's range, at
+            which the equation is taken to hold.
+
+    Returns:
+        The symmetry, its constants rounded to 1e-12.
+
+    Example:
+        >>> import jax.numpy as jnp
+        >>> find_symmetry(jnp.tanh).kind
+        'odd'
+    """
+    rng = np.random.default_rng(0)
+    z = np.concatenate([rng.uniform(-8.0, 8.0, 400), rng.uniform(-0.5, 0.5, 100)])
+    at = np.asarray(function(jnp.asarray(z)))
+    at_minus = np.asarray(function(jnp.asarray(-z)))
+    scale = max(float(np.abs(at).max()), float(np.finfo(float).tiny))
+    homogeneous = all(
+        np.abs(np.asarray(function(jnp.asarray(c * z))) - c * at).max() <= tolerance * max(c, 1) * scale
+        for c in (0.3, 1.7, 12.0)
+    )
+    affine = np.stack([np.ones_like(z), z], axis=1)
+    for sign in (-1, 1):
+        rest = at_minus - sign * at
+        coefficients = np.linalg.lstsq(affine, rest, rcond=None)[0]
+        if np.abs(rest - affine @ coefficients).max() <= tolerance * scale:
+            constant, slope = (float(np.round(c, 12)) + 0.0 for c in coefficients)
+            return Symmetry(sign, constant, slope, homogeneous)
+    return Symmetry(0, homogeneous=homogeneous)
+
+
+def get_activation(activation: str | Activation | Elementwise) -> Activation:
+    """The activation of a name such as ``"tanh"`` or ``"leaky_relu(0.07)"``, or of a function.
+
+    Args:
+        activation: a name, an :class:`Activation` (returned as it is), or any elementwise
+            function written with JAX operations; its symmetry is found from its values.
+
+    Raises:
+        BadInput: the name is not known (the nearest is suggested), its parameter is not a
+            finite number, or the function is not elementwise, finite and differentiable by JAX.
+    """
+    if isinstance(activation, Activation):
+        return activation
+    if isinstance(activation, str):
+        return _named(activation)
+    if not callable(activation):
+        raise BadInput(
+            "activation",
+            got=repr(activation),
+            expected="a name, an Activation or an elementwise function",
+            remedy=f"Known names: {', '.join(activation_names())}.",
+        )
+    _check_elementwise(activation)
+    name = getattr(activation, "__name__", type(activation).__name__)
+    if name in _PARAMETER_FREE and _PARAMETER_FREE[name] is not activation:
+        name = f"custom:{name}"
+    return Activation(name, activation, find_symmetry(activation))
+
+
+def _named(text: str) -> Activation:
+    match = re.fullmatch(r"\s*([A-Za-z_]\w*)\s*(?:\(\s*([^()]*?)\s*\))?\s*", text)
+    name = match.group(1).lower() if match else text
+    name = _ALIASES.get(name, name)
+    argument = match.group(2) if match else None
+    if name in _PARAMETER_FREE:
+        if argument:
+            raise BadInput("activation", got=repr(text), expected=f"'{name}' without a parameter",
+                           remedy=f"Write '{name}'.")
+        function = _PARAMETER_FREE[name]
+        return Activation(name, function, find_symmetry(function), 0.0 if name == "relu" else None)
+    if name in _ONE_PARAMETER:
+        default, make = _ONE_PARAMETER[name]
+        try:
+            parameter = float(argument) if argument else default
+        except ValueError:
+            parameter = float("nan")
+        if not np.isfinite(parameter):
+            raise BadInput("activation", got=repr(text), expected=f"a finite number in '{name}(...)'",
+                           remedy=f"Write for example '{name}({default})'.")
+        function = make(parameter)
+        kinked = name == "leaky_relu"
+        return Activation(f"{name}({parameter:g})" if float(f"{parameter:g}") == parameter else f"{name}({parameter!r})",
+                          function, find_symmetry(function), parameter if kinked else None)
+    known = activation_names()
+    near = difflib.get_close_matches(name.lower(), [*known, *_ALIASES], n=1, cutoff=0.5)
+    raise BadInput(
+        "activation",
+        got=repr(text),
+        expected=f"one of {', '.join(known)}",
+        remedy=f"Did you mean '{near[0]}'?" if near else "Pass a Python function for any other.",
+    )
+
+
+@in_float64
+def _check_elementwise(function: Elementwise) -> None:
+    z = jnp.linspace(-3.0, 3.0, 12)
+    remedy = "Write it with jax.numpy operations that act on each element alone."
+    try:
+        whole, slope = jax.jvp(function, (z,), (jnp.ones_like(z),))
+        parts = jnp.stack([function(part) for part in z.reshape(4, 3)]).reshape(-1)
+    except Exception as error:
+        raise BadInput("activation", got=f"a function that fails on a JAX array ({error})",
+                       expected="an elementwise JAX function", remedy=remedy) from error
+    if whole.shape != z.shape or not np.allclose(whole, parts, rtol=1e-12, atol=1e-12):
+        raise BadInput("activation", got="a function that mixes or reshapes elements",
+                       expected="an elementwise function", remedy=remedy)
+    if not (np.isfinite(whole).all() and np.isfinite(slope).all()):
+        raise BadInput("activation", got="values or slopes that are not finite on [-3, 3]",
+                       expected="finite values and slopes", remedy="Check its domain.")

@@ -1,0 +1,135 @@
+"""Certify: held-out loss against the noise floor, error bars, undetermined parameters, verdict."""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from expandcluster.expand.expand import Students
+from expandcluster.expand.gauss_newton import flatten, unflatten
+from expandcluster.expand.population import Samples
+from expandcluster.networks import Network, forward
+from expandcluster.precision import in_float64
+from expandcluster.queries.probe import Probe
+from expandcluster.queries.source import Source
+from expandcluster.reconstruct.layers import Reconstruction
+from expandcluster.results import Certificate, Verdict
+
+__all__ = ["certify", "error_bars", "judge", "relative_loss"]
+
+_NULL = 1e-11  # singular values of the scaled Jacobian below this share of the largest are zero
+_SURE = 5.0  # standard deviations that must fit into the tolerance
+_EXACT, _EXACT_SINGLE = 1e-8, 1e-3
+
+
+def certify(network: Network | None, reconstruction: Reconstruction, students: Students, source: Source,
+            probe: Probe) -> Certificate | None:
+    """Gather the evidence for a network.
+
+    Args:
+        network: fine-tuned, on the teacher's inputs.
+        reconstruction: the clusters it came from.
+        students: all students.
+        source: gives held-out samples.
+        probe: the teacher's precision.
+    """
+    if network is None:
+        return None
+    held_out = source.check(600)
+    wanted = max(600, 3 * network.parameters // network.sizes[-1])
+    bars, undetermined = error_bars(network, source.full(wanted), probe.noise)
+    largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
+    size = max(float(np.abs(p).max()) for p in (*network.weights, *network.biases))
+    support = min(int(layer.support.min()) for layer in reconstruction.layers)
+    return Certificate(relative_loss(network, held_out), probe.noise_floor, bars, largest / size, undetermined,
+                       support, students.at_floor)
+
+
+def judge(certificate: Certificate | None, students: Students, probe: Probe, *, enough: int) -> Verdict:
+    """The verdict that the evidence supports; doubt is never decided in favour of exact."""
+    if certificate is None or certificate.relative_loss > 100 * probe.floor:
+        too_few = students.overfitted > students.at_floor or students.tried == 0 or students.at_floor > 0
+        return Verdict.TOO_FEW_QUERIES if too_few else Verdict.CANNOT_IMITATE
+    if certificate.undetermined:
+        return Verdict.UNDETERMINED
+    if certificate.support < min(enough, 3):
+        return Verdict.FEW_STUDENTS
+    tolerance = _EXACT_SINGLE if probe.single else _EXACT
+    if probe.changing or not _SURE * certificate.largest_error_bar <= tolerance:
+        return Verdict.IMPRECISE
+    return Verdict.EXACT
+
+
+def relative_loss(network: Network, samples: Samples) -> float:
+    """Mean squared error over the variance of the answers."""
+    return float(np.sum((network(samples.x) - samples.y) ** 2)) / (samples.total_variance or 1.0)
+
+
+@in_float64
+def error_bars(network: Network, samples: Samples, noise: float = 0.0) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:
+    """One standard deviation of every parameter in canonical form, from ``s^2 (J'J)^+``.
+
+    Args:
+        network: at a minimum of the loss.
+        samples: queries ``(samples, inputs)`` and answers.
+        noise: standard deviation of the answers' errors relative to their spread; the residuals'
+            own size is taken where it is larger.
+
+    Returns:
+        Arrays shaped as ``W_1, b_1, W_2, ...``, NaN for undetermined parameters, and their names.
+    """
+    sizes = network.sizes
+    theta = flatten([jnp.asarray(w) for w in network.weights], [jnp.asarray(b) for b in network.biases])
+    jacobian = _jacobian(network, theta, samples.x)
+    column = np.maximum(np.linalg.norm(jacobian, axis=0), 1e-300)
+    dead = column <= 1e-13 * column.max()
+    column[dead] = 1.0
+    _, values, vt = np.linalg.svd(np.linalg.qr(jacobian / column, mode="r"))
+    values = np.concatenate([values, np.zeros(len(theta) - len(values))])
+    null = values <= _NULL * values[0]
+    canonical = np.asarray(jax.jacfwd(functools.partial(_canonical, network))(theta)) / column[None, :]
+    residual = network(samples.x) - samples.y
+    freedom = max(residual.size - len(theta), 1)
+    variance = max(float(np.sum(residual**2)) / freedom, noise**2 * samples.total_variance / samples.answers)
+    inverse = np.where(null, 0.0, 1.0 / np.where(null, 1.0, values))
+    bars = np.sqrt(variance) * np.linalg.norm(canonical @ vt.T * inverse, axis=1)
+    loose = np.linalg.norm(canonical @ vt.T[:, null], axis=1) > 1e-6 * np.linalg.norm(canonical, axis=1)
+    bars[loose | dead] = np.nan
+    weights, biases = unflatten(jnp.asarray(bars), sizes)
+    arrays = tuple(np.asarray(a) for pair in zip(weights, biases, strict=True) for a in pair)
+    return arrays, _names(arrays)
+
+
+def _jacobian(network: Network, theta: jax.Array, x: np.ndarray) -> np.ndarray:
+    """Derivatives ``(samples * outputs, parameters)`` of the outputs."""
+    sizes, activation = network.sizes, network.activation
+
+    def one(theta: jax.Array, row: jax.Array) -> jax.Array:
+        weights, biases = unflatten(theta, sizes)
+        return forward(weights, biases, activation, row[None])[0]
+
+    rows = jax.jit(jax.vmap(jax.jacrev(one), in_axes=(None, 0)))(theta, jnp.asarray(x))
+    return np.asarray(rows).reshape(-1, len(theta))
+
+
+def _canonical(network: Network, theta: jax.Array) -> jax.Array:
+    """Parameters in canonical form: unit-norm incoming weights for homogeneous activations."""
+    weights, biases = unflatten(theta, network.sizes)
+    if network.activation.symmetry.homogeneous:
+        for i in range(len(weights) - 1):
+            norm = jnp.linalg.norm(weights[i], axis=1)
+            norm = jnp.where(norm > 0, norm, 1.0)
+            weights[i], biases[i] = weights[i] / norm[:, None], biases[i] / norm
+            weights[i + 1] = weights[i + 1] * norm[None, :]
+    return flatten(weights, biases)
+
+
+def _names(arrays: tuple[np.ndarray, ...]) -> tuple[str, ...]:
+    names = []
+    for place, array in enumerate(arrays):
+        layer, kind = place // 2 + 1, "Wb"[place % 2]
+        names += [f"{kind}{layer}[{','.join(map(str, at))}]" for at in np.argwhere(np.isnan(array))]
+    return tuple(names)

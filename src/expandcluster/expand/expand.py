@@ -1,0 +1,183 @@
+"""Expand: students of growing width until they reach the noise floor, then waves until enough have."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from expandcluster.activations import Activation
+from expandcluster.expand.gauss_newton import parameter_count
+from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.expand.population import Samples, TrainedPopulation
+from expandcluster.expand.prune import prune
+from expandcluster.networks import Network, Population, random_population
+from expandcluster.options import ExpandOptions, LMOptions, RecoverOptions
+from expandcluster.progress import Event, Progress, silent
+from expandcluster.queries.row_space import RowSpace
+from expandcluster.queries.source import Source
+
+__all__ = ["Students", "expand", "samples_for", "train_wave"]
+
+_SHARPNESS = (2.0, 5.0, 12.0, 30.0, 80.0, 200.0)  # smooth path of kinked activations
+_HELD_OUT = 300  # samples that decide whether a student generalises
+_PRUNE = LMOptions(steps=100, patience=20)
+
+
+@dataclasses.dataclass(frozen=True)
+class Students:
+    """The students of all waves.
+
+    Attributes:
+        networks: those that reached the noise floor, also on held-out samples, smallest first;
+            where none did, the best one.
+        losses: their relative losses.
+        at_floor: how many reached the floor.
+        all_losses: relative loss of every student trained, in the order of training.
+        overfitted: how many reached the floor on their samples but not on held-out ones.
+        tried: students that could be trained at all (0: too few samples for the smallest width).
+    """
+
+    networks: tuple[Network, ...]
+    losses: np.ndarray
+    at_floor: int
+    all_losses: np.ndarray
+    overfitted: int
+    tried: int
+
+    @property
+    def best_loss(self) -> float:
+        """Smallest relative loss of all students; infinite where none was trained."""
+        return float(self.losses.min(initial=np.inf))
+
+
+def expand(source: Source, activation: Activation, hidden_layers: int, rows: RowSpace, options: RecoverOptions,
+           seed: int, progress: Progress = silent) -> Students:
+    """Train students until enough of them have reached the noise floor (paper, section 4, step 1).
+
+    Args:
+        source: where samples come from.
+        activation: of the hidden layers.
+        hidden_layers: how many.
+        rows: the row space of the first layer, whose dimension is where the width search starts.
+        options: widths, waves and their students; samples for each parameter.
+        seed: of the students' first weights.
+        progress: told of every wave.
+    """
+    pool = _Pool(source, activation, progress)
+    waves = options.expand
+    for wave, width in enumerate(_widths(waves, rows.rank)):
+        sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
+        samples = samples_for(source, sizes)
+        if not _enough(samples, sizes):
+            break
+        pool.add(sizes, samples, waves, seed + wave, smooth_path=False)
+        if pool.floor_networks:
+            break
+    for wave in range(waves.waves):
+        if not pool.floor_networks or pool.agreeing() >= waves.enough:
+            break
+        smallest = pool.smallest()
+        sizes = (pool.inputs, *[max(math.ceil(waves.rho * h), h + 2) for h in smallest], source.teacher.outputs)
+        samples = samples_for(source, sizes)
+        if not _enough(samples, sizes):
+            break
+        pool.add(sizes, samples, waves, seed + 1000 + wave, smooth_path=wave % 2 == 1)
+    return pool.students()
+
+
+def samples_for(source: Source, sizes: Sequence[int]) -> Samples:
+    """Training samples for students of ``sizes``: so many answers for each parameter, if there are so many."""
+    source.held_out(_HELD_OUT)  # first, so that a small budget cannot leave it out
+    queries = source.options
+    wanted = math.ceil(queries.per_parameter * parameter_count(sizes) / sizes[-1])
+    return source.samples(max(queries.least_samples, wanted))
+
+
+def _enough(samples: Samples, sizes: Sequence[int]) -> bool:
+    """Whether there are clearly more answers than parameters."""
+    return samples.answers >= 1.2 * parameter_count(sizes)
+
+
+def train_wave(population: Population, samples: Samples, activation: Activation, options: LMOptions, *,
+               smooth_path: bool = False) -> TrainedPopulation:
+    """Train one wave; a kinked activation may be reached along its smooth stand-ins."""
+    if smooth_path and activation.negative_slope is not None:
+        for sharpness in _SHARPNESS:
+            short = dataclasses.replace(options, steps=60)
+            population = levenberg_marquardt(population, samples, activation, short, sharpness=sharpness).population
+    return levenberg_marquardt(population, samples, activation, options)
+
+
+def _widths(options: ExpandOptions, rank: int | None) -> list[int]:
+    if rank is None:
+        return list(options.widths)
+    first = max(math.ceil(options.rho * rank), rank + 2)
+    return [first, *(w for w in options.widths if w >= 1.5 * first)]
+
+
+class _Pool:
+    """Students that reached the floor so far, and the losses of all."""
+
+    def __init__(self, source: Source, activation: Activation, progress: Progress) -> None:
+        self.source, self.activation, self.progress = source, activation, progress
+        self.floor_networks: list[Network] = []
+        self.floor_losses: list[float] = []
+        self.best: tuple[float, Network] | None = None
+        self.losses: list[float] = []
+        self.overfitted = 0
+
+    @property
+    def inputs(self) -> int:
+        basis = self.source.basis
+        return self.source.teacher.inputs if basis is None else basis.shape[1]
+
+    def add(self, sizes: tuple[int, ...], samples: Samples, options: ExpandOptions, seed: int, *,
+            smooth_path: bool) -> None:
+        """Train a wave of students of ``sizes``, prune them, keep those at the floor."""
+        wave = train_wave(random_population(sizes, options.students, seed), samples, self.activation, options.lm,
+                          smooth_path=smooth_path)
+        if options.prune:
+            networks, losses = prune(wave, samples, self.activation, lambda population, data: levenberg_marquardt(
+                population, data, self.activation, _PRUNE))
+        else:
+            networks = [wave.population.network(s, self.activation) for s in range(options.students)]
+            losses = wave.loss
+        self.losses.extend(wave.loss.tolist())
+        for network, loss in zip(networks, losses.tolist(), strict=True):
+            if self.best is None or loss < self.best[0]:
+                self.best = (loss, network)
+            if loss <= samples.floor:
+                if self._generalises(network):
+                    self.floor_networks.append(network)
+                    self.floor_losses.append(loss)
+                else:
+                    self.overfitted += 1
+        self.progress(Event("expand", f"wave of {options.students} students {'-'.join(map(str, sizes))}: best loss "
+                            f"{losses.min():.1e}, at the noise floor so far {len(self.floor_networks)}",
+                            {"best": float(losses.min()), "at_floor": len(self.floor_networks)}))
+
+    def _generalises(self, network: Network) -> bool:
+        held_out = self.source.held_out(_HELD_OUT)
+        error = float(np.sum((network(held_out.x) - held_out.y) ** 2)) / (held_out.total_variance or 1.0)
+        return error <= 1e4 * max(held_out.floor, 1e-26)
+
+    def smallest(self) -> tuple[int, ...]:
+        """Hidden sizes of the smallest student at the floor."""
+        return min((n.hidden_sizes for n in self.floor_networks), key=lambda h: (sum(h), h))
+
+    def agreeing(self) -> int:
+        """Students at the floor of the smallest size."""
+        return Counter(n.hidden_sizes for n in self.floor_networks)[self.smallest()]
+
+    def students(self) -> Students:
+        pairs = sorted(zip(self.floor_networks, self.floor_losses, strict=True),
+                       key=lambda pair: (pair[0].parameters, pair[1]))
+        at_floor = len(pairs)
+        if not pairs and self.best is not None:
+            pairs = [(self.best[1], self.best[0])]
+        return Students(tuple(n for n, _ in pairs), np.array([loss for _, loss in pairs]), at_floor,
+                        np.array(self.losses), self.overfitted, len(self.losses))

@@ -1,0 +1,149 @@
+"""Loss, gradient and Gauss-Newton matrix of one student, from the layer structure.
+
+With h_l the inputs of layer l (a one appended for the bias) and delta_l the derivative of the
+outputs by the preactivations of layer l, the derivative of output k by the weight (j, i) of layer l
+at sample n is delta_l[n, k, j] h_l[n, i]. The block of the Gauss-Newton matrix J'J of layers l, m is
+
+    sum_n (sum_k delta_l[n, k, j] delta_m[n, k, J]) h_l[n, i] h_m[n, I],
+
+one matrix product over samples for every pair of layers: its cost does not grow with the number of
+outputs, and no array of samples x parameters is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from expandcluster.activations import Activation
+
+__all__ = ["bytes_per_sample", "flatten", "gram", "loss", "parameter_count", "unflatten"]
+
+
+def parameter_count(sizes: Sequence[int]) -> int:
+    """Weights and biases of a network of layer sizes ``sizes``."""
+    return sum((into + 1) * out for into, out in zip(sizes[:-1], sizes[1:], strict=True))
+
+
+def bytes_per_sample(sizes: Sequence[int]) -> int:
+    """Bytes of the largest temporary arrays of :func:`gram` for each sample and student."""
+    pairs = 0
+    for i, out in enumerate(sizes[1:-1], start=1):
+        for j in range(i, len(sizes)):
+            pairs = max(pairs, out * sizes[j] + (sizes[i - 1] + 1) * (sizes[j - 1] + 1))
+    return 8 * (pairs + (sizes[-1] + 2) * sum(sizes))
+
+
+def flatten(weights: Sequence[jax.Array], biases: Sequence[jax.Array]) -> jax.Array:
+    """Parameters as one vector: for each layer its rows (weights, then bias)."""
+    return jnp.concatenate(
+        [jnp.concatenate([w, b[:, None]], axis=1).reshape(-1) for w, b in zip(weights, biases, strict=True)]
+    )
+
+
+def unflatten(theta: jax.Array, sizes: Sequence[int]) -> tuple[list[jax.Array], list[jax.Array]]:
+    """The inverse of :func:`flatten`."""
+    weights, biases, start = [], [], 0
+    for into, out in zip(sizes[:-1], sizes[1:], strict=True):
+        layer = theta[start : start + out * (into + 1)].reshape(out, into + 1)
+        weights.append(layer[:, :-1])
+        biases.append(layer[:, -1])
+        start += out * (into + 1)
+    return weights, biases
+
+
+def _activities(theta: jax.Array, sizes: Sequence[int], activation: Activation, x: jax.Array,
+                sharpness: jax.Array | None) -> tuple[list[jax.Array], list[jax.Array], jax.Array]:
+    """Inputs of each layer with a one appended, slopes of each hidden layer, and the outputs.
+
+    Samples are the last axis here and below: rows are then copied, not gathered.
+    """
+    weights, biases = unflatten(theta, sizes)
+    ones = jnp.ones((1, x.shape[0]), x.dtype)
+    inputs, slopes, h = [], [], x.T
+    for w, b in zip(weights[:-1], biases[:-1], strict=True):
+        inputs.append(jnp.concatenate([h, ones]))
+        h, slope = activation.value_and_slope(w @ h + b[:, None], sharpness)
+        slopes.append(slope)
+    inputs.append(jnp.concatenate([h, ones]))
+    return inputs, slopes, weights[-1] @ h + biases[-1][:, None]
+
+
+def loss(theta: jax.Array, sizes: Sequence[int], activation: Activation, x: jax.Array, y: jax.Array,
+         present: jax.Array, sharpness: jax.Array | None = None) -> jax.Array:
+    """Sum of squared errors over the samples that are present and all outputs."""
+    _, _, out = _activities(theta, sizes, activation, x, sharpness)
+    return jnp.sum(present * (out - y.T) ** 2)
+
+
+def gram(theta: jax.Array, sizes: Sequence[int], activation: Activation, x: jax.Array, y: jax.Array,
+         present: jax.Array, sharpness: jax.Array | None = None) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Sum of squared errors, J'r and J'J of one student on one chunk of samples.
+
+    Args:
+        theta: parameters ``(parameters,)`` as :func:`flatten` lays them out.
+        sizes: layer sizes.
+        activation: of the hidden layers.
+        x: inputs ``(samples, inputs)``.
+        y: targets ``(samples, outputs)``.
+        present: 1 for a sample, 0 for padding, ``(samples,)``.
+        sharpness: see :meth:`Activation.value_and_slope`.
+    """
+    inputs, slopes, out = _activities(theta, sizes, activation, x, sharpness)
+    weights, _ = unflatten(theta, sizes)
+    residual = (out - y.T) * present
+    deltas = _sensitivities(weights, slopes, present)
+    gradients = [(jnp.sum(residual[:, None] * d, axis=0) @ h.T).reshape(-1)
+                 for d, h in zip(deltas, inputs[:-1], strict=True)]
+    gradients.append((residual @ inputs[-1].T).reshape(-1))
+    rows = []
+    for i in range(len(deltas)):
+        row = [_diagonal_block(deltas[i], inputs[i])]
+        row += [_off_diagonal_block(deltas[i], deltas[j], inputs[i], inputs[j]) for j in range(i + 1, len(deltas))]
+        row.append(_output_block(deltas[i], inputs[i], inputs[-1]))
+        rows.append(row)
+    rows.append([jnp.kron(jnp.eye(sizes[-1]), (inputs[-1] * present) @ inputs[-1].T)])
+    full = [[rows[j][i - j].T for j in range(i)] + rows[i] for i in range(len(rows))]
+    return jnp.sum(residual**2), jnp.concatenate(gradients), jnp.block(full)
+
+
+def _sensitivities(weights: Sequence[jax.Array], slopes: Sequence[jax.Array],
+                   present: jax.Array) -> list[jax.Array]:
+    """Derivatives ``(outputs, hidden, samples)`` of the outputs by each hidden preactivation."""
+    deltas: list[jax.Array] = []
+    for w, slope in zip(weights[:0:-1], slopes[::-1], strict=True):
+        above = jnp.einsum("kjn,ji->kin", deltas[0], w) if deltas else w[:, :, None] * present
+        deltas.insert(0, above * slope)
+    return deltas
+
+
+def _diagonal_block(delta: jax.Array, h: jax.Array) -> jax.Array:
+    """Block of one hidden layer; symmetric in its neurons and in its inputs, so a quarter is computed."""
+    hidden, fan_in = delta.shape[1], h.shape[0]
+    j, jj = np.triu_indices(hidden)
+    i, ii = np.triu_indices(fan_in)
+    quarter = jnp.sum(delta[:, j] * delta[:, jj], axis=0) @ (h[i] * h[ii]).T
+    at_neurons = np.zeros((hidden, hidden), int)
+    at_neurons[j, jj] = at_neurons[jj, j] = np.arange(len(j))
+    at_inputs = np.zeros((fan_in, fan_in), int)
+    at_inputs[i, ii] = at_inputs[ii, i] = np.arange(len(i))
+    block = quarter[at_neurons][:, :, at_inputs]
+    return block.transpose(0, 2, 1, 3).reshape(hidden * fan_in, hidden * fan_in)
+
+
+def _off_diagonal_block(delta: jax.Array, delta_up: jax.Array, h: jax.Array, h_up: jax.Array) -> jax.Array:
+    n = h.shape[1]
+    both = jnp.sum(delta[:, :, None] * delta_up[:, None], axis=0).reshape(-1, n)
+    block = both @ (h[:, None] * h_up[None]).reshape(-1, n).T
+    block = block.reshape(delta.shape[1], delta_up.shape[1], h.shape[0], h_up.shape[0])
+    return block.transpose(0, 2, 1, 3).reshape(delta.shape[1] * h.shape[0], -1)
+
+
+def _output_block(delta: jax.Array, h: jax.Array, h_out: jax.Array) -> jax.Array:
+    outputs, hidden, n = delta.shape
+    left = (delta.transpose(1, 0, 2)[:, None] * h[None, :, None]).reshape(-1, n)  # (hidden, fan_in, outputs)
+    block = left @ h_out.T
+    return block.reshape(hidden * h.shape[0], outputs * h_out.shape[0])

@@ -1,0 +1,131 @@
+"""Remove neurons inside students, and train on, as long as the loss comes back.
+
+A student that has more neurons than its teacher creeps along degenerate directions. Removing the
+neuron whose removal costs least, its work refitted onto the others by least squares, leaves a
+better conditioned student. With G the Gram matrix of the hidden units (a constant one included)
+and v_j the outgoing weights of neuron j, the squared error at the next layer rises by
+``|v_j|^2 / (G^-1)_jj`` (the formula of optimal brain surgeon for a linear layer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax
+import numpy as np
+
+from expandcluster.activations import Activation
+from expandcluster.expand.population import Samples, TrainedPopulation
+from expandcluster.networks import Network, Population, stack
+
+__all__ = ["prune", "removal_costs", "remove"]
+
+Train = Callable[[Population, Samples], TrainedPopulation]
+
+_RISE = 100.0  # a student below `_LOW` may lose this factor over all removals together
+_LOW = 1e-6
+_TRIES = 3  # cheapest neurons tried before a student counts as small as it gets
+
+
+def removal_costs(network: Network, x: np.ndarray) -> list[np.ndarray]:
+    """Estimated rise of the squared error at the outputs if one neuron is removed and its work refitted.
+
+    Args:
+        network: a student.
+        x: inputs ``(samples, inputs)``.
+
+    Returns:
+        One array ``(hidden,)`` for each hidden layer.
+    """
+    costs = []
+    for layer in range(1, len(network.weights)):
+        outgoing = network.weights[layer] * _mean_sensitivity(network, x, layer + 1)[:, None]
+        inverse = _inverse_gram(network.hidden(x, layer))
+        costs.append(np.sum(outgoing**2, axis=0) / np.diag(inverse)[:-1])
+    return costs
+
+
+def remove(network: Network, x: np.ndarray, layer: int, neuron: int) -> Network:
+    """The network without a neuron of hidden layer ``layer`` (1 is the first), its work refitted onto the others."""
+    inverse = _inverse_gram(network.hidden(x, layer))
+    share = -inverse[:, neuron] / inverse[neuron, neuron]
+    weights, biases = list(network.weights), list(network.biases)
+    outgoing = weights[layer][:, neuron]
+    keep = np.arange(weights[layer].shape[1]) != neuron
+    weights[layer] = (weights[layer] + np.outer(outgoing, share[:-1]))[:, keep]
+    biases[layer] = biases[layer] + outgoing * share[-1]
+    weights[layer - 1], biases[layer - 1] = weights[layer - 1][keep], biases[layer - 1][keep]
+    return Network(tuple(weights), tuple(biases), network.activation)
+
+
+def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, train: Train
+          ) -> tuple[list[Network], np.ndarray]:
+    """Make every promising student as small as it gets.
+
+    Args:
+        trained: students after training; those above a relative loss of 1e-6 are left alone.
+        samples: queries and answers.
+        activation: of the hidden layers.
+        train: trains a population on samples for a moderate number of steps.
+
+    Returns:
+        The students, and their relative losses ``(students,)``.
+    """
+    x = samples.x[:2000]
+    sizes = trained.population.sizes
+    students = [trained.population.network(s, activation) for s in range(trained.population.students)]
+    loss = trained.loss.copy()
+    best = loss.copy()
+    tries = np.where(loss <= _LOW, 0, _TRIES)
+    while (active := np.flatnonzero(tries < _TRIES)).size:
+        candidates = [_cheapest(students[s], x, tries[s]) for s in active]
+        tries[active[[c is None for c in candidates]]] = _TRIES
+        active = active[[c is not None for c in candidates]]
+        if not active.size:
+            break
+        result = train(stack([c for c in candidates if c is not None], sizes), samples)
+        allowed = np.maximum(samples.floor, np.minimum(_RISE * best[active], _LOW))
+        allowed = np.where(best[active] <= samples.floor, samples.floor, allowed)
+        for place, s in enumerate(active):
+            if result.loss[place] <= allowed[place]:
+                students[s] = result.population.network(place, activation)
+                loss[s], best[s], tries[s] = result.loss[place], min(best[s], result.loss[place]), 0
+            else:
+                tries[s] += 1
+    return students, loss
+
+
+def _cheapest(network: Network, x: np.ndarray, rank: int) -> Network | None:
+    """The network without the neuron of the ``rank``-th lowest cost; None where every layer would be emptied."""
+    order = sorted((cost, layer, neuron) for layer, costs in enumerate(removal_costs(network, x), start=1)
+                   for neuron, cost in enumerate(costs) if len(costs) > 1)
+    if rank >= len(order):
+        return None
+    _, layer, neuron = order[rank]
+    return remove(network, x, layer, neuron)
+
+
+def _inverse_gram(hidden: np.ndarray) -> np.ndarray:
+    """Inverse of the Gram matrix of hidden units and a one; a ridge of rounding size keeps it finite."""
+    units = np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1)
+    scale = np.maximum(np.sqrt(np.sum(units**2, axis=0)), 1e-150)
+    matrix = (units / scale).T @ (units / scale)
+    return np.linalg.inv(matrix + 1e-13 * np.eye(len(matrix))) / np.outer(scale, scale)
+
+
+def _mean_sensitivity(network: Network, x: np.ndarray, layer: int) -> np.ndarray:
+    """Root mean square of the derivative of the outputs by each preactivation of ``layer``."""
+    if layer == len(network.weights):
+        return np.ones(network.sizes[-1])
+    slopes = []
+    h = x[:300]
+    for w, b in zip(network.weights[:-1], network.biases[:-1], strict=True):
+        z = h @ w.T + b
+        value, slope = network.activation.value_and_slope(jax.numpy.asarray(z))
+        h = np.asarray(value)
+        slopes.append(np.asarray(slope))
+    delta = np.broadcast_to(network.weights[-1], (len(h), *network.weights[-1].shape))
+    for w, slope in zip(network.weights[-2:layer - 1:-1], slopes[:layer - 1:-1], strict=True):
+        delta = np.einsum("nkj,ji->nki", delta * slope[:, None, :], w)
+    delta = delta * slopes[layer - 1][:, None, :]
+    return np.sqrt(np.mean(np.sum(delta**2, axis=1), axis=0))

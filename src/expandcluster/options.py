@@ -1,0 +1,171 @@
+"""Options of every stage: frozen, validated when made."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Literal
+
+from expandcluster.errors import BadInput
+
+__all__ = ["AdamOptions", "ClusterOptions", "ExpandOptions", "LMOptions", "QueryOptions", "RecoverOptions"]
+
+
+def _check(holds: bool, name: str, got: object, expected: str) -> None:
+    if not holds:
+        raise BadInput(f"option {name}", got=repr(got), expected=expected, remedy="Change this option.")
+
+
+def _is_count(value: object, least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _is_positive(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value) and value > 0
+
+
+@dataclasses.dataclass(frozen=True)
+class QueryOptions:
+    """Where and how often the teacher is asked.
+
+    Attributes:
+        per_parameter: answers (samples x outputs) asked for each parameter of a student.
+        least_samples: never train on fewer samples than this.
+        scale: standard deviation of the Gaussian inputs.
+        max_queries: hard limit on the inputs asked; ``None`` for none.
+        noisy: accept a teacher whose answers change between calls (noise is measured, and the
+            verdict can then not be exact).
+        noise: relative standard deviation of the noise in a table, if known; 0 for none.
+    """
+
+    per_parameter: float = 6.0
+    least_samples: int = 600
+    scale: float = 1.0
+    max_queries: int | None = None
+    noisy: bool = False
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        _check(_is_positive(self.per_parameter), "per_parameter", self.per_parameter, "a positive number")
+        _check(_is_count(self.least_samples), "least_samples", self.least_samples, "a positive integer")
+        _check(_is_positive(self.scale), "scale", self.scale, "a positive number")
+        _check(self.max_queries is None or _is_count(self.max_queries), "max_queries", self.max_queries,
+               "a positive integer or None")
+        _check(self.noise == 0 or _is_positive(self.noise), "noise", self.noise, "a number of at least 0")
+
+
+@dataclasses.dataclass(frozen=True)
+class LMOptions:
+    """Levenberg-Marquardt (damping lambda I, update of Nielsen 1999).
+
+    Attributes:
+        steps: most steps of one training run.
+        check_every: steps between two looks at which students are done.
+        patience: a student is done when its loss fell by less than ``progress`` over this many steps.
+        progress: relative fall of the loss that counts as progress.
+        damping: first lambda over the largest diagonal entry of J'J.
+        memory: bytes that the chunks of samples may take.
+    """
+
+    steps: int = 300
+    check_every: int = 25
+    patience: int = 50
+    progress: float = 0.1
+    damping: float = 1e-2
+    memory: int = 256 * 2**20
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "check_every", "patience", "memory"):
+            _check(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
+        _check(_is_positive(self.damping), "damping", self.damping, "a positive number")
+        _check(0 < self.progress < 1, "progress", self.progress, "a number between 0 and 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class AdamOptions:
+    """Adam on mini-batches, learning rate reduced on a plateau (paper, appendix C).
+
+    Attributes:
+        epochs: most passes over the samples.
+        batch: samples in a mini-batch.
+        learning_rate: first learning rate.
+        patience: epochs without progress after which the learning rate is reduced.
+        factor: what it is multiplied by.
+        least_learning_rate: training ends below it.
+    """
+
+    epochs: int = 1000
+    batch: int = 640
+    learning_rate: float = 1e-2
+    patience: int = 100
+    factor: float = 0.5
+    least_learning_rate: float = 1e-6
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch", "patience"):
+            _check(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
+        _check(_is_positive(self.learning_rate), "learning_rate", self.learning_rate, "a positive number")
+        _check(0 < self.factor < 1, "factor", self.factor, "a number between 0 and 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExpandOptions:
+    """How students are made and trained.
+
+    Attributes:
+        students: students in a wave.
+        enough: stop when this many students have reached the noise floor.
+        waves: most waves.
+        widths: hidden widths tried one after the other in the width search.
+        rho: students of the later waves are this much wider than the smallest network found.
+        prune: whether neurons are removed inside students, which are then trained on.
+        lm: options of Levenberg-Marquardt.
+    """
+
+    students: int = 8
+    enough: int = 4
+    waves: int = 8
+    widths: tuple[int, ...] = (4, 8, 16, 32, 64)
+    rho: float = 2.0
+    prune: bool = True
+    lm: LMOptions = LMOptions()
+
+    def __post_init__(self) -> None:
+        for name in ("students", "enough", "waves"):
+            _check(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
+        _check(len(self.widths) > 0 and all(_is_count(w) for w in self.widths)
+               and list(self.widths) == sorted(set(self.widths)), "widths", self.widths, "growing positive integers")
+        _check(_is_positive(self.rho) and self.rho >= 1, "rho", self.rho, "a number of at least 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterOptions:
+    """How the neurons of a layer are clustered (paper, section 4).
+
+    Attributes:
+        cut: ``"gap"`` cuts at the widest gap of the merge heights on a log scale, ``"paper"`` where
+            most clusters have at least gamma N members.
+        gamma: a cluster counts if at least this share of the students is in it.
+        beta: largest median angle inside a cluster, in radians.
+        contribution: neurons that change their layer's output by less than this (relative
+            variance) are dropped before clustering; ``None`` takes it from the students' loss.
+    """
+
+    cut: Literal["gap", "paper"] = "gap"
+    gamma: float = 0.5
+    beta: float = math.pi / 24
+    contribution: float | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.cut in ("gap", "paper"), "cut", self.cut, "'gap' or 'paper'")
+        _check(_is_positive(self.gamma) and self.gamma <= 1, "gamma", self.gamma, "a number in (0, 1]")
+        _check(_is_positive(self.beta), "beta", self.beta, "a positive angle in radians")
+
+
+@dataclasses.dataclass(frozen=True)
+class RecoverOptions:
+    """Options of :func:`expandcluster.recover`, one entry for each stage."""
+
+    queries: QueryOptions = QueryOptions()
+    expand: ExpandOptions = ExpandOptions()
+    cluster: ClusterOptions = ClusterOptions()

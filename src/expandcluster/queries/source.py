@@ -1,0 +1,143 @@
+"""Where samples come from: a teacher that may be asked, or a table of answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from expandcluster.errors import BadInput
+from expandcluster.expand.population import Samples
+from expandcluster.options import QueryOptions
+from expandcluster.queries.ledger import Ledger
+from expandcluster.teachers.base import Teacher
+from expandcluster.teachers.table import TableTeacher
+
+__all__ = ["Source", "open_source"]
+
+class Source:
+    """A seeded stream of queries of one teacher.
+
+    Once ``basis`` ``(inputs, rank)`` is set, training and held-out samples lie in the subspace it
+    spans, and hold the coordinates there.
+
+    Args:
+        teacher: whom to ask.
+        options: scale of the inputs and budget.
+        seed: of the stream.
+        inputs: rows ``(samples, inputs)`` to ask instead of Gaussian ones.
+        folder: where answers are kept; see :class:`Ledger`.
+    """
+
+    chosen = True
+
+    def __init__(self, teacher: Teacher, options: QueryOptions, seed: int, inputs: np.ndarray | None = None,
+                 folder: Path | None = None) -> None:
+        self.teacher, self.options, self.inputs = teacher, options, inputs
+        self.ledger = Ledger(teacher, options.max_queries, folder)
+        self.floor = 0.0
+        self.basis: np.ndarray | None = None
+        self._seed = seed
+        self._streams: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    @property
+    def queries(self) -> int:
+        """How many inputs were asked."""
+        return self.ledger.queries
+
+    @property
+    def available(self) -> int:
+        """How many more inputs may be asked."""
+        return self.ledger.available
+
+    def ask(self, x: np.ndarray, *, again: int = 0) -> np.ndarray:
+        """See :meth:`Ledger.ask`."""
+        return self.ledger.ask(x, again=again)
+
+    def samples(self, count: int) -> Samples:
+        """The first ``count`` training samples of the stream (fewer where the budget or a table ends)."""
+        return self._stream("train", count)
+
+    def held_out(self, count: int) -> Samples:
+        """Samples that no student is trained on."""
+        return self._stream("held out", count)
+
+    def full(self, count: int) -> Samples:
+        """Training samples in the teacher's input space, also inside a row space."""
+        return self._stream("train" if self.basis is None else "full", count)
+
+    def check(self, count: int) -> Samples:
+        """Held-out samples in the teacher's input space; a third of chosen ones lie three times as far out."""
+        return self._stream("check", count)
+
+    def _stream(self, name: str, count: int) -> Samples:
+        width = self.teacher.inputs
+        x, y = self._streams.get(name, (np.zeros((0, width)), np.zeros((0, self.teacher.outputs))))
+        more = min(count - len(x), self.available)
+        if more > 0:
+            fresh = self._draw(name, len(x), more)
+            x, y = np.concatenate([x, fresh]), np.concatenate([y, self.ask(fresh)])
+            self._streams[name] = (x, y)
+        x, y = x[:count], y[:count]
+        if self.basis is not None and name in ("train", "held out"):
+            x = x @ self.basis
+        return Samples(x, y, self.floor)
+
+    def _draw(self, name: str, start: int, count: int) -> np.ndarray:
+        if self.inputs is not None:
+            held = np.arange(len(self.inputs)) % 5 == 1
+            return self.inputs[held if name in ("held out", "check") else ~held][start : start + count]
+        inside = self.basis is not None and name in ("train", "held out")
+        key = ("train", "held out", "full", "check").index(name)
+        rng = np.random.default_rng([self._seed, key, start, int(inside)])
+        width = self.basis.shape[1] if self.basis is not None and inside else self.teacher.inputs
+        x = rng.normal(size=(count, width)) * self.options.scale
+        if name == "check":
+            x[::3] *= 3.0
+        return x @ self.basis.T if self.basis is not None and inside else x
+
+
+class TableSource(Source):
+    """A table of inputs and answers: nothing can be asked, a tenth is held out."""
+
+    chosen = False
+
+    def __init__(self, teacher: TableTeacher, options: QueryOptions, seed: int) -> None:
+        super().__init__(teacher, options, seed)
+        order = np.random.default_rng([seed, 4]).permutation(len(teacher.x))
+        held = max(len(order) // 10, 2)
+        limit = options.max_queries or len(order)
+        self._used = min(len(order), limit)
+        self._rows = {"held out": order[:held], "check": order[:held], "train": order[held:limit]}
+
+    @property
+    def queries(self) -> int:
+        """Rows of the table that are used."""
+        return self._used
+
+    @property
+    def available(self) -> int:
+        """Nothing can be asked."""
+        return 0
+
+    def _stream(self, name: str, count: int) -> Samples:
+        rows = self._rows[name][:count]
+        return Samples(self.teacher.x[rows], self.teacher.y[rows], self.floor)
+
+
+def open_source(teacher: Teacher, options: QueryOptions, seed: int, inputs: np.ndarray | None = None,
+                folder: Path | None = None) -> Source:
+    """The source of samples of a teacher.
+
+    Raises:
+        BadInput: ``inputs`` do not fit the teacher.
+    """
+    if isinstance(teacher, TableTeacher):
+        return TableSource(teacher, options, seed)
+    if inputs is not None:
+        inputs = np.asarray(inputs, dtype=np.float64)
+        if inputs.ndim != 2 or inputs.shape[1] != teacher.inputs or len(inputs) < 10 or not np.isfinite(inputs).all():
+            raise BadInput("inputs", got=f"an array of shape {inputs.shape}",
+                           expected=f"at least 10 finite rows of {teacher.inputs} numbers",
+                           remedy="Give one query in each row.")
+    return Source(teacher, options, seed, inputs, folder)

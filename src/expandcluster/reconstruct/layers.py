@@ -1,0 +1,126 @@
+"""Layer by layer: cluster, merge, fix that layer, retrain what lies above in every student."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from expandcluster.activations import Activation
+from expandcluster.cluster.canonical import Neurons, gather_neurons
+from expandcluster.cluster.contribution import contributing
+from expandcluster.cluster.merge import merge, outgoing
+from expandcluster.cluster.tree import cluster
+from expandcluster.expand.expand import Students, samples_for
+from expandcluster.expand.gauss_newton import parameter_count
+from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.expand.population import Samples
+from expandcluster.networks import Network, stack
+from expandcluster.options import ClusterOptions, LMOptions
+from expandcluster.progress import Event, Progress, silent
+from expandcluster.queries.source import Source
+from expandcluster.reconstruct.output_layer import fit_output_layer
+from expandcluster.results import LayerClusters
+
+__all__ = ["Reconstruction", "reconstruct"]
+
+_ABOVE = LMOptions(steps=150, patience=30)
+_REFERENCES = 3  # students tried as the source of signs and merged neurons
+
+
+@dataclasses.dataclass(frozen=True)
+class Reconstruction:
+    """The network built from the clusters.
+
+    Attributes:
+        network: before fine-tuning; ``None`` where a layer has no cluster.
+        layers: the clustering of each hidden layer that was reached.
+    """
+
+    network: Network | None
+    layers: tuple[LayerClusters, ...]
+
+
+def reconstruct(students: Students, source: Source, activation: Activation, options: ClusterOptions,
+                progress: Progress = silent) -> Reconstruction:
+    """Build one network from the students (paper, section 4, steps 2 to 4).
+
+    Args:
+        students: best first; those of other sizes take part too.
+        source: gives the samples the students were trained on.
+        activation: of the hidden layers.
+        options: see :class:`ClusterOptions`.
+        progress: told of every layer.
+    """
+    if not students.networks:
+        return Reconstruction(None, ())
+    samples = samples_for(source, max((n.sizes for n in students.networks), key=parameter_count))
+    best: tuple[float, Reconstruction] | None = None
+    for reference in range(min(_REFERENCES, len(students.networks))):
+        order = [reference, *(s for s in range(len(students.networks)) if s != reference)]
+        built = _build(students, order, samples, activation, options, progress)
+        if built.network is None:
+            best = best or (np.inf, built)
+            continue
+        error = float(np.sum((built.network(samples.x) - samples.y) ** 2)) / (samples.total_variance or 1.0)
+        if best is None or error < best[0]:
+            best = (error, built)
+        if error <= max(1e-6, samples.floor):
+            break
+    return best[1] if best else Reconstruction(None, ())
+
+
+def _build(students: Students, order: list[int], samples: Samples, activation: Activation,
+           options: ClusterOptions, progress: Progress) -> Reconstruction:
+    networks = list(students.networks)
+    layers: list[LayerClusters] = []
+    weights: list[np.ndarray] = []
+    biases: list[np.ndarray] = []
+    features = samples.x
+    hidden_layers = len(networks[0].hidden_sizes)
+    for layer in range(1, hidden_layers + 1):
+        here = Samples(features, samples.y, samples.floor)
+        neurons, clusters = _cluster_layer(networks, here, activation, options)
+        layers.append(clusters)
+        found = len(clusters.support)
+        progress(Event("cluster", f"hidden layer {layer}: {found} neurons found, each in at least "
+                       f"{clusters.support.min(initial=len(networks))} of {len(networks)} students", {"neurons": found}))
+        if found == 0:
+            return Reconstruction(None, tuple(layers))
+        incoming, flips = merge(neurons, clusters.labels, order)
+        if layer == hidden_layers:
+            top = fit_output_layer(incoming, activation, features, samples.y)
+            return Reconstruction(Network((*weights, *top.weights), (*biases, *top.biases), activation), tuple(layers))
+        weights.append(incoming[:, :-1])
+        biases.append(incoming[:, -1])
+        networks, features = _lift(networks, neurons, clusters.labels, incoming, flips, here, activation)
+    raise AssertionError("a network has at least one hidden layer")
+
+
+def _cluster_layer(networks: list[Network], samples: Samples, activation: Activation,
+                   options: ClusterOptions) -> tuple[Neurons, LayerClusters]:
+    neurons = gather_neurons(networks, activation.symmetry)
+    x = samples.x[:1000]
+    threshold = options.contribution
+    if threshold is None:
+        threshold = max(1e-12, 100 * samples.floor)
+    share = len(x) / len(samples.x)
+    neurons = neurons.take(contributing(networks, x, samples.total_variance * share, threshold))
+    return neurons, cluster(neurons, len(networks), options)
+
+
+def _lift(networks: list[Network], neurons: Neurons, labels: np.ndarray, incoming: np.ndarray, flips: np.ndarray,
+          samples: Samples, activation: Activation) -> tuple[list[Network], np.ndarray]:
+    """Fix the merged layer in every student and retrain what lies above it."""
+    features = Network((incoming[:, :-1], np.eye(len(incoming))), (incoming[:, -1], np.zeros(len(incoming))),
+                       activation)(samples.x)
+    upper = []
+    for s, network in enumerate(networks):
+        w, b = outgoing(network, s, neurons, labels, flips, activation.symmetry)
+        upper.append(Network((w, *network.weights[2:]), (b, *network.biases[2:]), activation))
+    sizes = tuple(max(n.sizes[i] for n in upper) for i in range(len(upper[0].sizes)))
+    trained = levenberg_marquardt(stack(upper, sizes), Samples(features, samples.y, samples.floor), activation, _ABOVE)
+    # A student that no longer imitates cannot testify about the layers above.
+    good = np.flatnonzero(trained.loss <= max(1e4 * float(trained.loss.min()), samples.floor))
+    return [trained.population.network(s, activation) for s in range(len(upper))
+            if s in good or len(good) == 0], features

@@ -1,0 +1,88 @@
+"""Expand-and-Cluster on one page."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from expandcluster.activations import Activation, Elementwise, get_activation
+from expandcluster.certify import certify, judge
+from expandcluster.expand.expand import expand
+from expandcluster.options import RecoverOptions
+from expandcluster.progress import Progress, silent
+from expandcluster.queries.probe import probe_teacher
+from expandcluster.queries.row_space import find_row_space
+from expandcluster.queries.source import open_source
+from expandcluster.reconstruct.fine_tune import fine_tune
+from expandcluster.reconstruct.layers import reconstruct
+from expandcluster.results import Recovery
+from expandcluster.run_folder import describe, open_run
+from expandcluster.teachers.base import Teacher
+
+__all__ = ["recover"]
+
+
+def recover(
+    teacher: Teacher,
+    *,
+    activation: str | Activation | Elementwise,
+    hidden_layers: int = 1,
+    seed: int = 0,
+    inputs: np.ndarray | None = None,
+    options: RecoverOptions | None = None,
+    out: str | os.PathLike[str] | None = None,
+    progress: Progress = silent,
+) -> Recovery:
+    """Recover a network from its input-output behaviour (Martinelli et al., ICML 2024).
+
+    Args:
+        teacher: what is asked; see :class:`expandcluster.Teacher`.
+        activation: of its hidden layers: a name such as ``"leaky_relu(0.07)"``, or any elementwise
+            function written with JAX operations.
+        hidden_layers: how many hidden layers it has; their sizes are found.
+        seed: of queries and students; the same seed gives the same result.
+        inputs: ask only these rows ``(samples, inputs)`` instead of Gaussian ones.
+        options: see :class:`RecoverOptions`.
+        out: run folder; a run that was interrupted there goes on where it stopped.
+        progress: called with an :class:`Event` at every step.
+
+    Returns:
+        The network, the verdict and its evidence; a failure to recover is a verdict, not an exception.
+
+    Raises:
+        BadInput: an argument, the teacher's answers or the run folder cannot be used.
+    """
+    options = options or RecoverOptions()
+    act = get_activation(activation)
+    about = describe(teacher, act, hidden_layers, seed, inputs, options)
+    with open_run(None if out is None else Path(out), about, act) as run:
+        source = open_source(teacher, options.queries, seed, inputs, run.answers)
+
+        probe = run.stage("probe", probe_teacher, source, progress)
+        source.floor = probe.floor
+        rows = run.stage("reduce", find_row_space, source, probe, seed, progress)
+        source.basis = rows.basis
+        students = run.stage("expand", expand, source, act, hidden_layers, rows, options, seed, progress)
+        built = run.stage("cluster", reconstruct, students, source, act, options.cluster, progress)
+        network = run.stage("fine_tune", fine_tune, built.network, source, progress)
+        certificate = run.stage("certify", certify, network, built, students, source, probe)
+        verdict = judge(certificate, students, probe, enough=options.expand.enough)
+
+        return run.finish(
+            Recovery(
+                network=network,
+                verdict=verdict,
+                relative_loss=certificate.relative_loss if certificate else students.best_loss,
+                noise_floor=probe.noise_floor,
+                queries=source.queries,
+                seconds=run.seconds,
+                certificate=certificate,
+                layers=built.layers,
+                losses=students.all_losses,
+                seed=seed,
+                timings=run.timings,
+                folder=run.folder,
+            )
+        )

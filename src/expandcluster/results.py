@@ -1,0 +1,130 @@
+"""What a recovery ends in: the network, the verdict and the evidence for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from pathlib import Path
+
+import numpy as np
+
+from expandcluster.networks import Network
+
+__all__ = ["Certificate", "LayerClusters", "Recovery", "Verdict"]
+
+
+class Verdict(enum.Enum):
+    """How a recovery ended; the value is what to tell the user, advice included."""
+
+    EXACT = "Recovered: the network is the teacher, exact within the teacher's precision."
+    UNDETERMINED = (
+        "The function was found, but these queries do not determine every parameter. "
+        "Ask elsewhere (other inputs, a wider distribution), or use fewer hidden layers."
+    )
+    IMPRECISE = (
+        "The function was found up to the teacher's noise; the parameters are only as exact as their "
+        "error bars. Ask more queries, or a more precise teacher."
+    )
+    FEW_STUDENTS = (
+        "A network was found, but in too few students to be trusted. "
+        "Train more students (more waves) or wider ones."
+    )
+    CANNOT_IMITATE = (
+        "No student could imitate the teacher: it is probably no multilayer perceptron with this "
+        "activation and this number of hidden layers. Try another activation or depth; for noisy answers, "
+        "say how noisy they are."
+    )
+    TOO_FEW_QUERIES = (
+        "The queries are too few to determine a network: students that fit them disagree elsewhere. "
+        "Give more samples or a larger query budget."
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerClusters:
+    """The clustering of one hidden layer, kept so that it can be cut again.
+
+    Attributes:
+        linkage: SciPy's linkage matrix ``(neurons - 1, 4)``, average linkage.
+        student: the student of each clustered neuron, ``(neurons,)``.
+        vectors: canonical incoming vectors, bias last, ``(neurons, fan_in + 1)``.
+        height: where the tree was cut.
+        labels: cluster of each neuron, -1 where its cluster was dropped, ``(neurons,)``.
+        support: number of distinct students in each kept cluster, ``(clusters,)``.
+        angle: median angle inside each kept cluster in radians, ``(clusters,)``.
+    """
+
+    linkage: np.ndarray
+    student: np.ndarray
+    vectors: np.ndarray
+    height: float
+    labels: np.ndarray
+    support: np.ndarray
+    angle: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Certificate:
+    """The evidence behind a verdict.
+
+    Attributes:
+        relative_loss: mean squared error on held-out queries over the variance of the outputs.
+        noise_floor: smallest relative loss that the teacher's own precision allows.
+        error_bars: one standard deviation of every parameter in canonical form, one array for each
+            of ``W_1, b_1, W_2, ...``; NaN where these queries do not determine the parameter.
+        largest_error_bar: largest of them over the largest absolute parameter.
+        undetermined: names of undetermined parameters, for example ``W1[3,7]``.
+        support: smallest number of distinct students in which a neuron was found.
+        students: number of students that reached the noise floor.
+    """
+
+    relative_loss: float
+    noise_floor: float
+    error_bars: tuple[np.ndarray, ...]
+    largest_error_bar: float
+    undetermined: tuple[str, ...]
+    support: int
+    students: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Recovery:
+    """The result of :func:`expandcluster.recover`.
+
+    Attributes:
+        network: the recovered network; ``None`` where none was found.
+        verdict: how far to trust it.
+        relative_loss: mean squared error on held-out queries over the variance of the outputs.
+        noise_floor: smallest relative loss that the teacher's own precision allows.
+        queries: how many inputs the teacher was asked (rows of the table, for a table).
+        seconds: wall time, of earlier interrupted sittings too.
+        certificate: the evidence behind the verdict; ``None`` where no network was found.
+        layers: the clustering of each hidden layer.
+        losses: relative loss of every student trained.
+        seed: the seed of the run.
+        timings: seconds of each stage.
+        folder: the run folder, if there is one.
+    """
+
+    network: Network | None
+    verdict: Verdict
+    relative_loss: float
+    noise_floor: float
+    queries: int
+    seconds: float
+    certificate: Certificate | None
+    layers: tuple[LayerClusters, ...]
+    losses: np.ndarray
+    seed: int
+    timings: dict[str, float]
+    folder: Path | None = None
+
+    @property
+    def hidden_sizes(self) -> tuple[int, ...] | None:
+        """Sizes of the hidden layers found; ``None`` where no network was found."""
+        return None if self.network is None else self.network.hidden_sizes
+
+    @property
+    def exact(self) -> bool:
+        """Whether the verdict is :attr:`Verdict.EXACT`."""
+        return self.verdict is Verdict.EXACT
