@@ -1,0 +1,35 @@
+PYTHON ?= python3
+BIN := .venv/bin
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/.installed
+	$(BIN)/expandcluster demo --out runs/demo
+
+test: .venv/.installed-test lint
+	$(BIN)/python -m pytest -n 2 -q
+
+lint: .venv/.installed-test
+	$(BIN)/ruff check src tests benchmarks
+	$(BIN)/mypy
+
+bench: .venv/.installed-test
+	$(BIN)/python benchmarks/run_all.py
+
+clean:
+	rm -rf .venv .cache
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade pip
+
+.venv/.installed: .venv/bin/python pyproject.toml
+	$(BIN)/python -m pip install --quiet -e .
+	touch $@
+
+.venv/.installed-test: .venv/.installed
+	$(BIN)/python -m pip install --quiet torch==2.13.0
+	$(BIN)/python -m pip install --quiet -e '.[onnx,torch,parquet,flow,test]'
+	touch $@

@@ -1,0 +1,73 @@
+"""Recover a neural network, its layer sizes, weights and biases, from its input-output behaviour.
+
+The method is Expand-and-Cluster (Martinelli, Simsek, Gerstner, Brea, ICML 2024).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Names are loaded when first used, so that `expandcluster --help` answers without loading JAX.
+_HOME = {
+    "Activation": "activations",
+    "Symmetry": "activations",
+    "find_symmetry": "activations",
+    "get_activation": "activations",
+    "Comparison": "compare",
+    "compare": "compare",
+    "BadInput": "errors",
+    "ExpandClusterError": "errors",
+    "load_network": "export",
+    "open_network": "export",
+    "save_network": "export",
+    "Network": "networks",
+    "Population": "networks",
+    "AdamOptions": "options",
+    "ClusterOptions": "options",
+    "ExpandOptions": "options",
+    "LMOptions": "options",
+    "QueryOptions": "options",
+    "RecoverOptions": "options",
+    "Event": "progress",
+    "recover": "recover",
+    "Recovery": "results",
+    "Verdict": "results",
+    "Teacher": "teachers",
+    "open_teacher": "teachers",
+}
+
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from expandcluster.activations import Activation, Symmetry, find_symmetry, get_activation
+    from expandcluster.compare import Comparison, compare
+    from expandcluster.errors import BadInput, ExpandClusterError
+    from expandcluster.export import load_network, open_network, save_network
+    from expandcluster.networks import Network, Population
+    from expandcluster.options import (
+        AdamOptions,
+        ClusterOptions,
+        ExpandOptions,
+        LMOptions,
+        QueryOptions,
+        RecoverOptions,
+    )
+    from expandcluster.progress import Event
+    from expandcluster.recover import recover
+    from expandcluster.results import Recovery, Verdict
+    from expandcluster.teachers import Teacher, open_teacher
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'expandcluster' has no attribute '{name}'")
+    value = getattr(importlib.import_module(f"expandcluster.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

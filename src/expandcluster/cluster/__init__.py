@@ -1,0 +1,1 @@
+"""Cluster: canonical neurons, their tree, its cuts, and one merged neuron for each cluster."""

@@ -1,0 +1,1 @@
+"""Expand: overparameterised students and the trainers that make them imitate the teacher."""

@@ -1,0 +1,1 @@
+"""Reconstruct: one network from the clusters, layer by layer."""
