@@ -231,8 +231,7 @@ def _named(text: str) -> Activation:
                            remedy=f"Write for example '{name}({default})'.")
         function = make(parameter)
         kinked = name == "leaky_relu"
-        return Activation(f"{name}({parameter:g})" if float(f"{parameter:g}") == parameter else f"{name}({parameter!r})",
-                          function, find_symmetry(function), parameter if kinked else None)
+        return Activation(f"{name}({parameter!r})", function, find_symmetry(function), parameter if kinked else None)
     known = activation_names()
     near = difflib.get_close_matches(name.lower(), [*known, *_ALIASES], n=1, cutoff=0.5)
     raise BadInput(

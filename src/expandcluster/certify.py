@@ -69,7 +69,8 @@ def relative_loss(network: Network, samples: Samples) -> float:
 
 
 @in_float64
-def error_bars(network: Network, samples: Samples, noise: float = 0.0) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:
+def error_bars(network: Network, samples: Samples,
+               noise: float = 0.0) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:
     """One standard deviation of every parameter in canonical form, from ``s^2 (J'J)^+``.
 
     Args:

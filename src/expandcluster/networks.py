@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from expandcluster.activations import Activation, get_activation
 from expandcluster.errors import BadInput
 from expandcluster.precision import in_float64
+
+Array = jax.Array | np.ndarray
 
 __all__ = ["Network", "Population", "forward", "random_population"]
 
@@ -44,7 +47,7 @@ class Network:
         chained = (
             len(weights) == len(biases) >= 1
             and all(w.ndim == 2 and b.shape == w.shape[:1] and w.size for w, b in zip(weights, biases, strict=True))
-            and all(low.shape[0] == high.shape[1] for low, high in zip(weights[:-1], weights[1:], strict=True))
+            and all(low.shape[0] == high.shape[1] for low, high in itertools.pairwise(weights))
         )
         if not chained:
             raise BadInput(
@@ -137,7 +140,7 @@ def concatenate(populations: Sequence[Population]) -> Population:
 def stack(networks: Sequence[Network], sizes: Sequence[int]) -> Population:
     """Networks as one population of layer sizes ``sizes``, padded with pruned neurons."""
     n = len(networks)
-    weights = [np.zeros((n, out, into)) for into, out in zip(sizes[:-1], sizes[1:], strict=True)]
+    weights = [np.zeros((n, out, into)) for into, out in itertools.pairwise(sizes)]
     biases = [np.zeros((n, out)) for out in sizes[1:]]
     alive = [np.zeros((n, hidden), bool) for hidden in sizes[1:-1]]
     for s, network in enumerate(networks):
@@ -159,7 +162,7 @@ def random_population(sizes: Sequence[int], students: int, seed: int) -> Populat
     """
     rng = np.random.default_rng(seed)
     weights, biases = [], []
-    for into, out in zip(sizes[:-1], sizes[1:], strict=True):
+    for into, out in itertools.pairwise(sizes):
         weights.append(rng.normal(size=(students, out, into)) * np.sqrt(2.0 / (into + out)))
         biases.append(rng.normal(size=(students, out)) * 0.5)
     alive = tuple(np.ones((students, hidden), bool) for hidden in sizes[1:-1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -18,9 +19,7 @@ def float64() -> Any:
     """A context manager in which JAX computes in float64."""
     if hasattr(jax, "enable_x64"):
         return jax.enable_x64(True)
-    from jax.experimental import enable_x64
-
-    return enable_x64()
+    return importlib.import_module("jax.experimental").enable_x64()  # before JAX 0.8
 
 
 def in_float64(function: Callable[P, T]) -> Callable[P, T]:

@@ -46,7 +46,8 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
     height = gap_height(tree, size) if options.cut == "gap" else paper_height(tree, student, least)
     flat = fcluster(tree, height, criterion="distance") - 1 if len(tree) else np.zeros(len(vectors), int)
     labels = np.full(len(vectors), -1)
-    support, angle = [], []
+    support: list[int] = []
+    angle: list[float] = []
     for members in (np.flatnonzero(flat == c) for c in range(flat.max() + 1)):
         found_in = len(np.unique(student[members]))
         spread = _median_angle(vectors[members])

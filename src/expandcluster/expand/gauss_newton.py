@@ -12,6 +12,7 @@ outputs, and no array of samples x parameters is made.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import jax
@@ -19,13 +20,14 @@ import jax.numpy as jnp
 import numpy as np
 
 from expandcluster.activations import Activation
+from expandcluster.networks import Array
 
 __all__ = ["bytes_per_sample", "flatten", "gram", "loss", "parameter_count", "unflatten"]
 
 
 def parameter_count(sizes: Sequence[int]) -> int:
     """Weights and biases of a network of layer sizes ``sizes``."""
-    return sum((into + 1) * out for into, out in zip(sizes[:-1], sizes[1:], strict=True))
+    return sum((into + 1) * out for into, out in itertools.pairwise(sizes))
 
 
 def bytes_per_sample(sizes: Sequence[int]) -> int:
@@ -37,7 +39,7 @@ def bytes_per_sample(sizes: Sequence[int]) -> int:
     return 8 * (pairs + (sizes[-1] + 2) * sum(sizes))
 
 
-def flatten(weights: Sequence[jax.Array], biases: Sequence[jax.Array]) -> jax.Array:
+def flatten(weights: Sequence[Array], biases: Sequence[Array]) -> jax.Array:
     """Parameters as one vector: for each layer its rows (weights, then bias)."""
     return jnp.concatenate(
         [jnp.concatenate([w, b[:, None]], axis=1).reshape(-1) for w, b in zip(weights, biases, strict=True)]
@@ -47,7 +49,7 @@ def flatten(weights: Sequence[jax.Array], biases: Sequence[jax.Array]) -> jax.Ar
 def unflatten(theta: jax.Array, sizes: Sequence[int]) -> tuple[list[jax.Array], list[jax.Array]]:
     """The inverse of :func:`flatten`."""
     weights, biases, start = [], [], 0
-    for into, out in zip(sizes[:-1], sizes[1:], strict=True):
+    for into, out in itertools.pairwise(sizes):
         layer = theta[start : start + out * (into + 1)].reshape(out, into + 1)
         weights.append(layer[:, :-1])
         biases.append(layer[:, -1])

@@ -9,7 +9,9 @@ a failure. lambda I and not lambda diag(J'J): it converges from more starts.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -24,7 +26,10 @@ from expandcluster.networks import Population
 from expandcluster.options import LMOptions
 from expandcluster.precision import in_float64
 
-__all__ = ["levenberg_marquardt"]
+__all__ = ["free_parameters", "levenberg_marquardt"]
+
+Chunk = tuple[jax.Array, jax.Array, jax.Array]  # x, y, present
+Sums = tuple[jax.Array, jax.Array, jax.Array]  # squared error, J'r, J'J
 
 
 class _State(NamedTuple):
@@ -62,7 +67,7 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
     x, y, present = _chunks(samples, sizes, options)
     total = samples.total_variance or 1.0
     thetas = jax.vmap(flatten)(population.weights, population.biases)
-    free = jax.vmap(_free)(*_alive_ends(population))
+    free = free_parameters(population)
     run = functools.partial(
         _train, x=x, y=y, present=present, target=samples.floor * total,
         sharpness=None if sharpness is None else jnp.asarray(sharpness), damping=options.damping,
@@ -72,7 +77,7 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
     if jax.default_backend() == "cpu":
         # One student a thread: each leaves as soon as it is done, and all share one program.
         with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            ends = list(pool.map(lambda s: _in_thread(run, thetas[s], free[s]), range(population.students)))
+            ends = list(pool.map(lambda pair: _in_thread(run, *pair), zip(thetas, free, strict=True)))
         theta, lost, gradient, steps, stalled = (np.stack(part) for part in zip(*ends, strict=True))
     else:
         theta, lost, gradient, steps, stalled = (np.asarray(a) for a in jax.vmap(run)(thetas, free))
@@ -80,12 +85,12 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
     status = np.where(stalled, Status.STALLED, Status.STEPS)
     status = np.where(relative <= samples.floor, Status.FLOOR, status)
     status = np.where(np.isfinite(relative), status, Status.FAILED)
-    weights, biases = jax.vmap(lambda t: unflatten(t, sizes))(theta)
+    weights, biases = jax.vmap(lambda t: unflatten(t, sizes))(jnp.asarray(theta))
     trained = Population(tuple(np.asarray(w) for w in weights), tuple(np.asarray(b) for b in biases), population.alive)
     return TrainedPopulation(trained, status, relative, 2 * gradient / total, steps)
 
 
-def _in_thread(run, theta, free):  # type: ignore[no-untyped-def]
+def _in_thread(run: Callable[..., tuple[jax.Array, ...]], theta: jax.Array, free: jax.Array) -> tuple[np.ndarray, ...]:
     """Precision is set per thread in JAX, so it is set again here."""
     return in_float64(lambda: tuple(np.asarray(a) for a in run(theta, free)))()
 
@@ -103,19 +108,16 @@ def _chunks(samples: Samples, sizes: tuple[int, ...], options: LMOptions) -> tup
     return jnp.asarray(x), jnp.asarray(y), jnp.asarray(present)
 
 
-def _alive_ends(population: Population) -> tuple[list[jax.Array], list[jax.Array]]:
-    """For each layer which of its inputs and of its outputs are alive."""
+def free_parameters(population: Population) -> jax.Array:
+    """1 for parameters that may move, 0 for those of pruned neurons, ``(students, parameters)``."""
     students, sizes = population.students, population.sizes
     ends = [jnp.ones((students, sizes[0]), bool), *(jnp.asarray(a) for a in population.alive),
             jnp.ones((students, sizes[-1]), bool)]
-    return ends[:-1], ends[1:]
-
-
-def _free(below: list[jax.Array], above: list[jax.Array]) -> jax.Array:
-    """1 for parameters that may move, 0 for those of pruned neurons."""
-    layers = [jnp.concatenate([up[:, None] & low[None, :], up[:, None]], axis=1).reshape(-1)
-              for low, up in zip(below, above, strict=True)]
-    return jnp.concatenate(layers).astype(jnp.float64)
+    layers = []
+    for low, up in itertools.pairwise(ends):
+        both = jnp.concatenate([up[:, :, None] & low[:, None, :], up[:, :, None]], axis=2)
+        layers.append(both.reshape(students, -1))
+    return jnp.concatenate(layers, axis=1).astype(jnp.float64)
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
@@ -125,12 +127,12 @@ def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, pre
     """One student from start to end: parameters, loss, gradient norm, steps, whether it stalled."""
 
     def full_loss(theta: jax.Array) -> jax.Array:
-        def add(total, chunk):  # type: ignore[no-untyped-def]
+        def add(total: jax.Array, chunk: Chunk) -> tuple[jax.Array, None]:
             return total + loss(theta, sizes, activation, *chunk, sharpness), None
         return jax.lax.scan(add, jnp.zeros(()), (x, y, present))[0]
 
     def full_gram(theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        def add(sums, chunk):  # type: ignore[no-untyped-def]
+        def add(sums: Sums, chunk: Chunk) -> tuple[Sums, None]:
             parts = gram(theta, sizes, activation, *chunk, sharpness)
             return jax.tree.map(jnp.add, sums, parts), None
         p = theta.shape[0]

@@ -117,15 +117,15 @@ def _mean_sensitivity(network: Network, x: np.ndarray, layer: int) -> np.ndarray
     """Root mean square of the derivative of the outputs by each preactivation of ``layer``."""
     if layer == len(network.weights):
         return np.ones(network.sizes[-1])
-    slopes = []
-    h = x[:300]
+    slopes: list[np.ndarray] = []
+    h: np.ndarray = x[:300]
     for w, b in zip(network.weights[:-1], network.biases[:-1], strict=True):
         z = h @ w.T + b
         value, slope = network.activation.value_and_slope(jax.numpy.asarray(z))
         h = np.asarray(value)
         slopes.append(np.asarray(slope))
-    delta = np.broadcast_to(network.weights[-1], (len(h), *network.weights[-1].shape))
-    for w, slope in zip(network.weights[-2:layer - 1:-1], slopes[:layer - 1:-1], strict=True):
-        delta = np.einsum("nkj,ji->nki", delta * slope[:, None, :], w)
+    delta = np.repeat(network.weights[-1][None], len(h), axis=0)
+    for w, down in zip(network.weights[-2 : layer - 1 : -1], slopes[: layer - 1 : -1], strict=True):
+        delta = np.einsum("nkj,ji->nki", delta * down[:, None, :], w)
     delta = delta * slopes[layer - 1][:, None, :]
     return np.sqrt(np.mean(np.sum(delta**2, axis=1), axis=0))

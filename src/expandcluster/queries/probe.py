@@ -81,7 +81,7 @@ def _spread(y: np.ndarray) -> float:
     spread = float(np.sqrt(np.mean((y - y.mean(axis=0)) ** 2)))
     if spread <= 1e-13 * max(float(np.abs(y).max()), 1e-300):
         raise TeacherError("the teacher's answers", got="the same answer to every input", expected="answers that vary",
-                           remedy="A constant function has no neurons; check what is asked, and the scale of the inputs.")
+                           remedy="A constant function has no neurons; check the scale of the inputs.")
     return spread
 
 

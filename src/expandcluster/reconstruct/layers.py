@@ -83,8 +83,8 @@ def _build(students: Students, order: list[int], samples: Samples, activation: A
         neurons, clusters = _cluster_layer(networks, here, activation, options)
         layers.append(clusters)
         found = len(clusters.support)
-        progress(Event("cluster", f"hidden layer {layer}: {found} neurons found, each in at least "
-                       f"{clusters.support.min(initial=len(networks))} of {len(networks)} students", {"neurons": found}))
+        progress(Event("cluster", f"hidden layer {layer}: {found} neurons found in most of {len(networks)} students",
+                       {"neurons": found}))
         if found == 0:
             return Reconstruction(None, tuple(layers))
         incoming, flips = merge(neurons, clusters.labels, order)

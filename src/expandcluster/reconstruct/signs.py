@@ -40,7 +40,7 @@ def wrong_signs(linear: np.ndarray, outgoing: np.ndarray, incoming: np.ndarray, 
         candidates += [every[np.argmin(np.linalg.norm(sums - side * target, axis=1))] for side in (1.0, -1.0)]
     errors = [min(np.linalg.norm(maps @ c - target), np.linalg.norm(maps @ c + target))
               if set(np.unique(c)) <= {0.0, 1.0} else np.inf for c in candidates]
-    best = int(np.argmin(errors))
+    best = int(np.argmin(np.array(errors)))
     if errors[best] > 1e-3 * np.linalg.norm(target):
         return np.zeros(neurons, bool)
     return candidates[best].astype(bool)
