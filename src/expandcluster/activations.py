@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import re
 from collections.abc import Callable
 
@@ -23,7 +24,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from expandcluster.errors import BadInput
-from expandcluster.precision import in_float64
+from expandcluster.precision import float64, in_float64
 
 __all__ = ["Activation", "Symmetry", "activation_names", "find_symmetry", "get_activation"]
 
@@ -92,6 +93,15 @@ class Activation:
         function = self.function if sharpness is None else self.smoothed(sharpness)
         return jax.jvp(function, (z,), (jnp.ones_like(z),))
 
+    def on_host(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """sigma(z) and sigma'(z) as NumPy arrays in float64, without a compilation for every new shape."""
+        length = 1 << max(z.size - 1, 1).bit_length()
+        flat = np.zeros(length)
+        flat[: z.size] = z.reshape(-1)
+        with float64():
+            value, slope = _compiled(self, flat)
+        return np.asarray(value)[: z.size].reshape(z.shape), np.asarray(slope)[: z.size].reshape(z.shape)
+
     def smoothed(self, sharpness: jax.Array) -> Elementwise:
         """The smooth stand-in of a kinked activation; the activation itself if it has no kink."""
         low = self.negative_slope
@@ -110,6 +120,11 @@ class Activation:
             and self.name == other.name
             and (self.name in _PARAMETER_FREE or "(" in self.name or self.function is other.function)
         )
+
+
+@functools.partial(jax.jit, static_argnums=0)
+def _compiled(activation: Activation, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return activation.value_and_slope(z)
 
 
 def _g(z: jax.Array) -> jax.Array:
@@ -137,6 +152,12 @@ _ONE_PARAMETER: dict[str, tuple[float, Callable[[float], Elementwise]]] = {
     "elu": (1.0, lambda alpha: lambda z: jax.nn.elu(z, alpha)),
 }
 _ALIASES = {"logistic": "sigmoid", "swish": "silu", "linear": "identity", "soft_sign": "softsign"}
+# Functions of jax.nn that are a listed activation under another name or with a default parameter.
+_OF_JAX: tuple[tuple[Elementwise, str], ...] = (
+    (jax.nn.gelu, "gelu_tanh"),
+    (jax.nn.leaky_relu, "leaky_relu"),
+    (jax.nn.elu, "elu"),
+)
 
 
 def activation_names() -> tuple[str, ...]:
@@ -154,7 +175,11 @@ def find_symmetry(function: Elementwise, *, tolerance: float = 1e-10) -> Symmetr
             which the equation is taken to hold.
 
     Returns:
-        The symmetry, its constants rounded to 1e-12.
+        The symmetry, its constant and slope rounded to 14 digits. An even part plus a linear map
+        needs no constant (take z = 0), an odd part plus a constant no slope (the rest is even).
+
+    Raises:
+        BadInput: the function is not finite on [-8, 8].
 
     Example:
         >>> import jax.numpy as jnp
@@ -163,21 +188,27 @@ def find_symmetry(function: Elementwise, *, tolerance: float = 1e-10) -> Symmetr
     """
     rng = np.random.default_rng(0)
     z = np.concatenate([rng.uniform(-8.0, 8.0, 400), rng.uniform(-0.5, 0.5, 100)])
-    at = np.asarray(function(jnp.asarray(z)))
-    at_minus = np.asarray(function(jnp.asarray(-z)))
-    scale = max(float(np.abs(at).max()), float(np.finfo(float).tiny))
-    homogeneous = all(
-        np.abs(np.asarray(function(jnp.asarray(c * z))) - c * at).max() <= tolerance * max(c, 1) * scale
-        for c in (0.3, 1.7, 12.0)
-    )
-    affine = np.stack([np.ones_like(z), z], axis=1)
-    for sign in (-1, 1):
+    at, at_minus = _values(function, z), _values(function, -z)
+    if not (np.isfinite(at).all() and np.isfinite(at_minus).all()):
+        raise BadInput("activation", got="values that are not finite on [-8, 8]", expected="finite values",
+                       remedy="Check its domain and its parameter.")
+    scale = max(float(np.abs(at).max()), float(np.abs(at_minus).max()), float(np.finfo(float).tiny))
+    with np.errstate(over="ignore", invalid="ignore"):  # far outside it may overflow: not homogeneous
+        homogeneous = all(
+            bool(np.abs(_values(function, c * z) - c * at).max() <= tolerance * max(c, 1) * scale)
+            for c in (0.3, 1.7, 12.0)
+        )
+    for sign, column in ((-1, np.ones_like(z)), (1, z)):
         rest = at_minus - sign * at
-        coefficients = np.linalg.lstsq(affine, rest, rcond=None)[0]
-        if np.abs(rest - affine @ coefficients).max() <= tolerance * scale:
-            constant, slope = (float(np.round(c, 12)) + 0.0 for c in coefficients)
-            return Symmetry(sign, constant, slope, homogeneous)
+        coefficient = float(column @ (rest / (column @ column)))
+        if np.abs(rest - coefficient * column).max() <= tolerance * scale:
+            found = float(f"{coefficient:.14g}") if abs(coefficient) > 1e-12 * scale else 0.0
+            return Symmetry(sign, found if sign < 0 else 0.0, found if sign > 0 else 0.0, homogeneous)
     return Symmetry(0, homogeneous=homogeneous)
+
+
+def _values(function: Elementwise, z: np.ndarray) -> np.ndarray:
+    return np.asarray(function(jnp.asarray(z)), dtype=np.float64)
 
 
 def get_activation(activation: str | Activation | Elementwise) -> Activation:
@@ -202,9 +233,12 @@ def get_activation(activation: str | Activation | Elementwise) -> Activation:
             expected="a name, an Activation or an elementwise function",
             remedy=f"Known names: {', '.join(activation_names())}.",
         )
+    for function, listed in (*((f, n) for n, f in _PARAMETER_FREE.items()), *_OF_JAX):
+        if activation is function:
+            return _named(listed)
     _check_elementwise(activation)
-    name = getattr(activation, "__name__", type(activation).__name__)
-    if name in _PARAMETER_FREE and _PARAMETER_FREE[name] is not activation:
+    name = str(getattr(activation, "__name__", type(activation).__name__))
+    if name.lower() in {*activation_names(), *_ALIASES}:  # a listed name means the listed function
         name = f"custom:{name}"
     return Activation(name, activation, find_symmetry(activation))
 
@@ -247,11 +281,15 @@ def _check_elementwise(function: Elementwise) -> None:
     z = jnp.linspace(-3.0, 3.0, 12)
     remedy = "Write it with jax.numpy operations that act on each element alone."
     try:
-        whole, slope = jax.jvp(function, (z,), (jnp.ones_like(z),))
+        whole, slope = (jnp.asarray(a) for a in jax.jvp(function, (z,), (jnp.ones_like(z),)))
         parts = jnp.stack([function(part) for part in z.reshape(4, 3)]).reshape(-1)
+        real = jnp.issubdtype(whole.dtype, jnp.floating)
     except Exception as error:
         raise BadInput("activation", got=f"a function that fails on a JAX array ({error})",
                        expected="an elementwise JAX function", remedy=remedy) from error
+    if not real:
+        raise BadInput("activation", got=f"a function with values of type {whole.dtype}",
+                       expected="real floating-point values", remedy=remedy)
     if whole.shape != z.shape or not np.allclose(whole, parts, rtol=1e-12, atol=1e-12):
         raise BadInput("activation", got="a function that mixes or reshapes elements",
                        expected="an elementwise function", remedy=remedy)

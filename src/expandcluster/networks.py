@@ -7,13 +7,11 @@ import itertools
 from collections.abc import Sequence
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Bool, Float
 
 from expandcluster.activations import Activation, get_activation
 from expandcluster.errors import BadInput
-from expandcluster.precision import in_float64
 
 Array = jax.Array | np.ndarray
 
@@ -75,12 +73,11 @@ class Network:
         """Number of weights and biases."""
         return sum(w.size + b.size for w, b in zip(self.weights, self.biases, strict=True))
 
-    @in_float64
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Outputs ``(samples, outputs)`` for inputs ``(samples, inputs)``, in float64."""
         h = np.asarray(x, dtype=np.float64)
         for w, b in zip(self.weights[:-1], self.biases[:-1], strict=True):
-            h = np.asarray(self.activation(jnp.asarray(h @ w.T + b)))
+            h = self.activation.on_host(h @ w.T + b)[0]
         return h @ self.weights[-1].T + self.biases[-1]
 
     def hidden(self, x: np.ndarray, layer: int) -> np.ndarray:

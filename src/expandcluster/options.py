@@ -64,7 +64,8 @@ class LMOptions:
         patience: a student is done when its loss fell by less than ``progress`` over this many steps.
         progress: relative fall of the loss that counts as progress.
         damping: first lambda over the largest diagonal entry of J'J.
-        memory: bytes that the chunks of samples may take.
+        memory: bytes that the temporary arrays of one chunk of samples may take; about a processor's
+            cache is fastest.
     """
 
     steps: int = 300
@@ -72,7 +73,7 @@ class LMOptions:
     patience: int = 50
     progress: float = 0.1
     damping: float = 1e-2
-    memory: int = 256 * 2**20
+    memory: int = 2 * 2**20
 
     def __post_init__(self) -> None:
         for name in ("steps", "check_every", "patience", "memory"):

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import jax
 import numpy as np
 
 from expandcluster.activations import Activation
@@ -24,6 +23,7 @@ Train = Callable[[Population, Samples], TrainedPopulation]
 
 _RISE = 100.0  # a student below `_LOW` may lose this factor over all removals together
 _LOW = 1e-6
+_COSTLY = 1e-3  # neurons of higher estimated cost are removed one at a time
 _TRIES = 3  # cheapest neurons tried before a student counts as small as it gets
 
 
@@ -72,37 +72,52 @@ def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, 
         The students, and their relative losses ``(students,)``.
     """
     x = samples.x[:2000]
-    sizes = trained.population.sizes
+    unit = samples.total_variance * len(x) / len(samples.x)
     students = [trained.population.network(s, activation) for s in range(trained.population.students)]
     loss = trained.loss.copy()
     best = loss.copy()
+    bite = np.array([max(1, sum(n.hidden_sizes) // 4) for n in students])  # neurons removed at once
     tries = np.where(loss <= _LOW, 0, _TRIES)
     while (active := np.flatnonzero(tries < _TRIES)).size:
-        candidates = [_cheapest(students[s], x, tries[s]) for s in active]
-        tries[active[[c is None for c in candidates]]] = _TRIES
-        active = active[[c is not None for c in candidates]]
+        smaller = [_without_cheapest(students[s], x, unit, bite[s], tries[s]) for s in active]
+        tries[active[[n is None for n in smaller]]] = _TRIES
+        active = active[[n is not None for n in smaller]]
         if not active.size:
             break
-        result = train(stack([c for c in candidates if c is not None], sizes), samples)
-        allowed = np.maximum(samples.floor, np.minimum(_RISE * best[active], _LOW))
-        allowed = np.where(best[active] <= samples.floor, samples.floor, allowed)
+        result = train(_stacked([n for n in smaller if n is not None]), samples)
+        allowed = np.where(best[active] <= samples.floor, samples.floor,
+                           np.maximum(samples.floor, np.minimum(_RISE * best[active], _LOW)))
         for place, s in enumerate(active):
             if result.loss[place] <= allowed[place]:
                 students[s] = result.population.network(place, activation)
                 loss[s], best[s], tries[s] = result.loss[place], min(best[s], result.loss[place]), 0
+            elif bite[s] > 1:
+                bite[s] //= 2
             else:
                 tries[s] += 1
     return students, loss
 
 
-def _cheapest(network: Network, x: np.ndarray, rank: int) -> Network | None:
-    """The network without the neuron of the ``rank``-th lowest cost; None where every layer would be emptied."""
-    order = sorted((cost, layer, neuron) for layer, costs in enumerate(removal_costs(network, x), start=1)
-                   for neuron, cost in enumerate(costs) if len(costs) > 1)
-    if rank >= len(order):
-        return None
-    _, layer, neuron = order[rank]
-    return remove(network, x, layer, neuron)
+def _stacked(networks: list[Network]) -> Population:
+    """A population as small as its largest student; sizes in fours, so that few programs are compiled."""
+    hidden = [-(-max(widths) // 4) * 4 for widths in zip(*(n.hidden_sizes for n in networks), strict=True)]
+    return stack(networks, (networks[0].sizes[0], *hidden, networks[0].sizes[-1]))
+
+
+def _without_cheapest(network: Network, x: np.ndarray, unit: float, bite: int, rank: int) -> Network | None:
+    """The network without its ``bite`` cheapest neurons, the first of them of the ``rank``-th lowest cost.
+
+    Fewer are removed where the next would cost more than 1e-3 of the answers' variance ``unit``;
+    ``None`` where no neuron can go without emptying its layer.
+    """
+    for removed in range(bite):
+        order = sorted((cost, layer, neuron) for layer, costs in enumerate(removal_costs(network, x), start=1)
+                       for neuron, cost in enumerate(costs) if len(costs) > 1)
+        place = rank if removed == 0 else 0
+        if place >= len(order) or (removed and order[0][0] > _COSTLY * unit):
+            return network if removed else None
+        network = remove(network, x, *order[place][1:])
+    return network
 
 
 def _inverse_gram(hidden: np.ndarray) -> np.ndarray:
@@ -121,9 +136,8 @@ def _mean_sensitivity(network: Network, x: np.ndarray, layer: int) -> np.ndarray
     h: np.ndarray = x[:300]
     for w, b in zip(network.weights[:-1], network.biases[:-1], strict=True):
         z = h @ w.T + b
-        value, slope = network.activation.value_and_slope(jax.numpy.asarray(z))
-        h = np.asarray(value)
-        slopes.append(np.asarray(slope))
+        h, slope = network.activation.on_host(z)
+        slopes.append(slope)
     delta = np.repeat(network.weights[-1][None], len(h), axis=0)
     for w, down in zip(network.weights[-2 : layer - 1 : -1], slopes[: layer - 1 : -1], strict=True):
         delta = np.einsum("nkj,ji->nki", delta * down[:, None, :], w)

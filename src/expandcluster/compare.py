@@ -1,0 +1,168 @@
+"""Distance of a recovered network to a known truth; the only place that may see the truth.
+
+Both networks are brought into canonical form (unit norm for homogeneous activations). Then, from
+the first hidden layer to the last, the recovered neurons are assigned to the true ones by the
+distance of (w, b), over the reflections that leave the function unchanged, and the layer above
+follows. What is left is compared number by number.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
+
+from expandcluster.activations import Symmetry
+from expandcluster.errors import BadInput
+from expandcluster.networks import Network
+from expandcluster.results import Recovery
+from expandcluster.symmetry_moves import permute, reflect, unit_norm
+
+__all__ = ["Comparison", "compare"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """How far a recovered network is from the truth.
+
+    Attributes:
+        sizes: layer sizes of the recovered network, inputs and outputs included.
+        true_sizes: layer sizes of the truth.
+        sizes_match: whether they are equal.
+        max_parameter_error: largest absolute difference over all weights and biases, divided by
+            the largest absolute parameter of the truth; infinite where the sizes differ.
+        exact: whether the sizes match and that error is within the tolerance.
+        permutations: for each hidden layer, the index of the recovered neuron matched to each
+            true neuron; empty where the sizes differ.
+        aligned: the recovered network in canonical form, in the truth's order and signs;
+            ``None`` where the sizes differ.
+        truth: the truth in canonical form.
+        overhead: recovered minus true hidden neurons, divided by the true ones.
+    """
+
+    sizes: tuple[int, ...]
+    true_sizes: tuple[int, ...]
+    sizes_match: bool
+    max_parameter_error: float
+    exact: bool
+    permutations: tuple[tuple[int, ...], ...]
+    aligned: Network | None
+    truth: Network
+    overhead: float
+
+
+def compare(network: Network | Recovery, truth: Network, *, tolerance: float = 1e-8) -> Comparison:
+    """Compare a recovered network with the network it should be.
+
+    Networks with hidden layers of the activation ``identity`` are not identifiable: their error
+    says nothing.
+
+    Args:
+        network: a network, or the result of a recovery.
+        truth: the true network.
+        tolerance: largest error that counts as exact: 1e-8 for a truth that answered in float64,
+            1e-3 for one that answered in float32.
+
+    Raises:
+        BadInput: there is no recovered network, its inputs, outputs or activation are not those
+            of the truth, or the tolerance is not a number from 0 up.
+
+    Example:
+        >>> truth = Network((np.array([[1.0], [2.0]]), np.array([[3.0, 4.0]])), (np.zeros(2), np.zeros(1)), "tanh")
+        >>> other = Network((np.array([[-2.0], [1.0]]), np.array([[-4.0, 3.0]])), (np.zeros(2), np.zeros(1)), "tanh")
+        >>> result = compare(other, truth)
+        >>> result.exact, result.permutations
+        (True, ((1, 0),))
+    """
+    recovered = _network(network)
+    _check(recovered, truth, tolerance)
+    canonical = unit_norm(truth)
+    sizes_match = recovered.sizes == truth.sizes
+    error = math.inf
+    permutations: tuple[tuple[int, ...], ...] = ()
+    aligned: Network | None = None
+    if sizes_match:
+        aligned, permutations = _align(unit_norm(recovered), canonical)
+        error = _largest_difference(aligned, canonical)
+    return Comparison(
+        sizes=recovered.sizes,
+        true_sizes=truth.sizes,
+        sizes_match=sizes_match,
+        max_parameter_error=error,
+        exact=sizes_match and error <= tolerance,
+        permutations=permutations,
+        aligned=aligned,
+        truth=canonical,
+        overhead=_overhead(sum(recovered.hidden_sizes), sum(truth.hidden_sizes)),
+    )
+
+
+def _network(network: object) -> Network:
+    if isinstance(network, Network):
+        return network
+    found = getattr(network, "network", None)
+    if not isinstance(found, Network):
+        got = "a recovery without a network" if hasattr(network, "network") else type(network).__name__
+        raise BadInput("network to compare", got=got, expected="a Network or a Recovery that found one",
+                       remedy="The verdict of a recovery says why it found none.")
+    return found
+
+
+def _check(recovered: Network, truth: Network, tolerance: float) -> None:
+    if not isinstance(truth, Network):
+        raise BadInput("truth", got=type(truth).__name__, expected="a Network",
+                       remedy="Build one from its weights, biases and activation.")
+    ends, true_ends = ((n.sizes[0], n.sizes[-1]) for n in (recovered, truth))
+    if ends != true_ends:
+        raise BadInput("network to compare", got=f"{ends[0]} inputs and {ends[1]} outputs",
+                       expected=f"{true_ends[0]} inputs and {true_ends[1]} outputs",
+                       remedy="Only networks between the same inputs and outputs can be compared.")
+    if recovered.activation != truth.activation:
+        raise BadInput("network to compare", got=f"activation {recovered.activation.name}",
+                       expected=f"activation {truth.activation.name}",
+                       remedy="Parameters of different activations cannot be compared; compare outputs instead.")
+    if not tolerance >= 0:
+        raise BadInput("tolerance", got=str(tolerance), expected="a number from 0 up", remedy="The usual one is 1e-8.")
+
+
+def _align(network: Network, truth: Network) -> tuple[Network, tuple[tuple[int, ...], ...]]:
+    """``network`` in the order and signs of ``truth``, and the permutation of each hidden layer."""
+    permutations = []
+    for layer in range(1, len(truth.weights)):
+        order, flipped = _match(_vectors(network, layer), _vectors(truth, layer), truth.activation.symmetry)
+        network = permute(network, layer, order)
+        if flipped.any():
+            network = reflect(network, layer, np.flatnonzero(flipped))
+        permutations.append(tuple(order.tolist()))
+    return network, tuple(permutations)
+
+
+def _match(
+    found: Float[np.ndarray, "hidden inputs"], true: Float[np.ndarray, "hidden inputs"], symmetry: Symmetry
+) -> tuple[Int[np.ndarray, " hidden"], Bool[np.ndarray, " hidden"]]:
+    """For each true neuron the found one assigned to it, and whether that one must be flipped."""
+    as_is = cdist(true, found)
+    turned = cdist(true, -found) if symmetry.sign != 0 and symmetry.slope == 0.0 else np.full_like(as_is, np.inf)
+    rows, order = linear_sum_assignment(np.minimum(as_is, turned))
+    return order, turned[rows, order] < as_is[rows, order]
+
+
+def _vectors(network: Network, layer: int) -> Float[np.ndarray, "hidden inputs"]:
+    return np.concatenate([network.weights[layer - 1], network.biases[layer - 1][:, None]], axis=1)
+
+
+def _largest_difference(network: Network, truth: Network) -> float:
+    pairs = zip((*network.weights, *network.biases), (*truth.weights, *truth.biases), strict=True)
+    difference = max(float(np.abs(a - b).max()) for a, b in pairs)
+    largest = max(float(np.abs(a).max()) for a in (*truth.weights, *truth.biases))
+    return difference / largest if largest > 0 else (0.0 if difference == 0 else math.inf)
+
+
+def _overhead(found: int, true: int) -> float:
+    if true == 0:
+        return 0.0 if found == 0 else math.inf
+    return (found - true) / true
