@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -36,7 +38,7 @@ TABLE = {
     "leaky_relu": ("even+linear", 0.0, -1.01, True),
 }
 
-FORMULAS = {
+FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "g": lambda z: 1 / (1 + np.exp(-4 * z)) + np.log1p(np.exp(z)),
     "elu": lambda z: np.where(z > 0, z, np.expm1(z)),
     "selu": lambda z: 1.0507009873554805 * np.where(z > 0, z, 1.6732632423543772 * np.expm1(z)),
@@ -54,9 +56,10 @@ FORMULAS = {
     "leaky_relu": lambda z: np.maximum(z, 0) + 0.01 * np.minimum(z, 0),
 }
 
-CUSTOM = {
+CUSTOM: dict[str, tuple[Any, str, bool]] = {
     "sin": (jnp.sin, "odd", False),
     "cube": (lambda z: z**3, "odd", False),
+    "odd but for rounding": (lambda z: (z + 1.1) ** 3 - 3.3 * z * z - 1.331, "odd", False),
     "shifted tanh": (lambda z: 0.3 + jnp.tanh(z), "odd+constant", False),
     "cos": (jnp.cos, "even", False),
     "gauss": (lambda z: jnp.exp(-z * z), "even", False),
@@ -196,7 +199,8 @@ def test_different_activations_differ() -> None:
 
 @pytest.mark.parametrize(
     ("text", "near"),
-    [("tahn", "tanh"), ("sigmoyd", "sigmoid"), ("Gelo", "gelu"), ("leakyrelu", "leaky_relu"), ("soft-plus", "softplus")],
+    [("tahn", "tanh"), ("sigmoyd", "sigmoid"), ("Gelo", "gelu"), ("leakyrelu", "leaky_relu"),
+     ("soft-plus", "softplus")],
 )
 def test_unknown_names_suggest_the_nearest(text: str, near: str) -> None:
     with pytest.raises(BadInput, match=f"Did you mean '{near}'"):
@@ -263,7 +267,7 @@ def test_a_function_with_a_listed_name_is_not_taken_for_it(name: str) -> None:
     "function",
     [lambda z: z - z.mean(), jnp.cumsum, lambda z: z[:1], lambda z: (z, z), lambda z: None, lambda z: 1.0,
      lambda z: z > 0, lambda z: jnp.round(z).astype(int), lambda z: jnp.exp(1j * z), jnp.log, lambda z: np.tanh(z),
-     lambda z: jnp.sqrt(4.0 - z), lambda z: undefined_name, lambda: 0, 3.0, None],  # noqa: F821
+     lambda z: jnp.sqrt(4.0 - z), lambda z: z + "1", lambda: 0, 3.0, None],
 )
 def test_functions_that_cannot_be_used(function: object) -> None:
     with pytest.raises(BadInput):

@@ -42,4 +42,5 @@ def test_budget_spent_is_no_value_error() -> None:
 
 
 def test_budget_spent_survives_a_trip_to_another_process() -> None:
-    assert str(pickle.loads(pickle.dumps(BudgetSpent("next batch: 40 of 30 queries")))) == "next batch: 40 of 30 queries"
+    error = BudgetSpent("next batch: 40 of 30 queries")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,13 +16,15 @@ from expandcluster.compare import compare
 from expandcluster.networks import Network
 from expandcluster.precision import float64, in_float64
 
+CONFIG: Any = jax.config  # its flags are not declared
+
 
 @pytest.fixture(params=[False, True], ids=["float32 user", "float64 user"])
 def setting(request: pytest.FixtureRequest) -> Iterator[bool]:
-    before = jax.config.jax_enable_x64
-    jax.config.update("jax_enable_x64", request.param)
+    before = CONFIG.jax_enable_x64
+    CONFIG.update("jax_enable_x64", request.param)
     yield request.param
-    jax.config.update("jax_enable_x64", before)
+    CONFIG.update("jax_enable_x64", before)
 
 
 def _user_dtype() -> np.dtype:
@@ -38,7 +41,7 @@ def test_context_and_decorator_compute_in_float64(setting: bool) -> None:
     assert _user_dtype() == outside
     assert in_float64(_user_dtype)() == np.float64
     assert _user_dtype() == outside
-    assert jax.config.jax_enable_x64 is setting
+    assert CONFIG.jax_enable_x64 is setting
 
 
 def test_setting_comes_back_after_an_exception(setting: bool) -> None:
@@ -50,7 +53,7 @@ def test_setting_comes_back_after_an_exception(setting: bool) -> None:
         fails()
     with pytest.raises(KeyError), float64():
         raise KeyError
-    assert jax.config.jax_enable_x64 is setting
+    assert CONFIG.jax_enable_x64 is setting
     assert _user_dtype() == (np.float64 if setting else np.float32)
 
 
@@ -69,7 +72,7 @@ def test_setting_is_untouched_by_the_package(setting: bool) -> None:
     assert set(seen) == {np.dtype(np.float64)}
     assert output.dtype == np.float64
     np.testing.assert_allclose(output, [[np.sin(np.float64(np.float32(1e-9))) + np.sin(1.0)]], rtol=1e-15)
-    assert jax.config.jax_enable_x64 is setting
+    assert CONFIG.jax_enable_x64 is setting
     assert _user_dtype() == (np.float64 if setting else np.float32)
 
 
@@ -79,7 +82,7 @@ def test_other_threads_keep_their_precision() -> None:
         thread = threading.Thread(target=lambda: seen.append(_user_dtype()))
         thread.start()
         thread.join()
-    assert seen == [np.float64 if jax.config.jax_enable_x64 else np.float32]
+    assert seen == [np.float64 if CONFIG.jax_enable_x64 else np.float32]
 
 
 def test_decorator_keeps_name_and_docstring() -> None:

@@ -15,7 +15,7 @@ from expandcluster.errors import BadInput
 
 Array = jax.Array | np.ndarray
 
-__all__ = ["Network", "Population", "forward", "random_population"]
+__all__ = ["Network", "Population", "concatenate", "forward", "random_population", "stack"]
 
 
 @dataclasses.dataclass(frozen=True)

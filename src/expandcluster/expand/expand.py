@@ -14,7 +14,7 @@ from expandcluster.expand.gauss_newton import parameter_count
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
 from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.expand.prune import prune
-from expandcluster.networks import Network, Population, random_population
+from expandcluster.networks import Network, Population, random_population, stack
 from expandcluster.options import ExpandOptions, LMOptions, RecoverOptions
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.row_space import RowSpace
@@ -24,6 +24,7 @@ __all__ = ["Students", "expand", "samples_for", "train_wave"]
 
 _SHARPNESS = (2.0, 5.0, 12.0, 30.0, 80.0, 200.0)  # smooth path of kinked activations
 _HELD_OUT = 300  # samples that decide whether a student generalises
+_MORE = 4  # times as many samples for students that do not generalise
 _PRUNE = LMOptions(steps=100, patience=20)
 
 
@@ -69,20 +70,21 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     """
     pool = _Pool(source, activation, progress)
     waves = options.expand
+    deep = hidden_layers > 1  # shallow students get there without the smooth path
     sizes: tuple[int, ...] = ()
     for wave, width in enumerate(_widths(waves, rows.rank)):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
         samples = samples_for(source, sizes)
         if not _enough(samples, sizes):
             break
-        pool.add(sizes, samples, waves, seed + wave, smooth_path=False)
+        pool.add(sizes, samples, waves, seed + wave, smooth_path=deep)
         if pool.floor_networks:
             break
     for wave in range(waves.waves):
         if not pool.floor_networks or pool.agreeing() >= waves.enough:
             break
         # The width at which the search succeeded: narrower students are faster, but rarely reach the floor.
-        pool.add(sizes, samples_for(source, sizes), waves, seed + 1000 + wave, smooth_path=wave % 2 == 0)
+        pool.add(sizes, samples_for(source, sizes), waves, seed + 1000 + wave, smooth_path=deep and wave % 4 < 3)
     return pool.students()
 
 
@@ -137,13 +139,29 @@ class _Pool:
         """Train a wave of students of ``sizes``, prune them, keep those at the floor."""
         wave = train_wave(random_population(sizes, options.students, seed), samples, self.activation, options.lm,
                           smooth_path=smooth_path)
-        if options.prune:
-            networks, losses = prune(wave, samples, self.activation, lambda population, data: levenberg_marquardt(
-                population, data, self.activation, _PRUNE))
-        else:
-            networks = [wave.population.network(s, self.activation) for s in range(options.students)]
-            losses = wave.loss
         self.losses.extend(wave.loss.tolist())
+        networks, losses = self._prune(wave, samples, options)
+        strays = self._keep(networks, losses, samples)
+        if strays and self.source.available >= _MORE * len(samples.x):
+            # They imitate on these samples only, where a kink is never seen: show them more.
+            self.overfitted -= len(strays)
+            samples = self.source.samples(_MORE * len(samples.x))
+            wave = levenberg_marquardt(stack(strays, sizes), samples, self.activation, options.lm)
+            self._keep(*self._prune(wave, samples, options), samples)
+        self.progress(Event("expand", f"wave of {options.students} students {'-'.join(map(str, sizes))}: best loss "
+                            f"{losses.min():.1e}, at the noise floor so far {len(self.floor_networks)}",
+                            {"best_loss": float(losses.min()), "at_floor": len(self.floor_networks)}))
+
+    def _prune(self, wave: TrainedPopulation, samples: Samples, options: ExpandOptions
+               ) -> tuple[list[Network], np.ndarray]:
+        if not options.prune:
+            return [wave.population.network(s, self.activation) for s in range(wave.population.students)], wave.loss
+        return prune(wave, samples, self.activation,
+                     lambda population, data: levenberg_marquardt(population, data, self.activation, _PRUNE))
+
+    def _keep(self, networks: list[Network], losses: np.ndarray, samples: Samples) -> list[Network]:
+        """Keep the students at the floor; returns those that are there on their own samples only."""
+        strays = []
         for network, loss in zip(networks, losses.tolist(), strict=True):
             if self.best is None or loss < self.best[0]:
                 self.best = (loss, network)
@@ -152,10 +170,9 @@ class _Pool:
                     self.floor_networks.append(network)
                     self.floor_losses.append(loss)
                 else:
-                    self.overfitted += 1
-        self.progress(Event("expand", f"wave of {options.students} students {'-'.join(map(str, sizes))}: best loss "
-                            f"{losses.min():.1e}, at the noise floor so far {len(self.floor_networks)}",
-                            {"best": float(losses.min()), "at_floor": len(self.floor_networks)}))
+                    strays.append(network)
+        self.overfitted += len(strays)
+        return strays
 
     def _generalises(self, network: Network) -> bool:
         held_out = self.source.held_out(_HELD_OUT)

@@ -123,7 +123,8 @@ def _without_cheapest(network: Network, x: np.ndarray, unit: float, bite: int, r
 def _inverse_gram(hidden: np.ndarray) -> np.ndarray:
     """Inverse of the Gram matrix of hidden units and a one; a ridge of rounding size keeps it finite."""
     units = np.concatenate([hidden, np.ones((len(hidden), 1))], axis=1)
-    scale = np.maximum(np.sqrt(np.sum(units**2, axis=0)), 1e-150)
+    scale = np.sqrt(np.sum(units**2, axis=0))
+    scale = np.where(scale > 1e-100, scale, 1.0)  # a unit that is never active
     matrix = (units / scale).T @ (units / scale)
     return np.linalg.inv(matrix + 1e-13 * np.eye(len(matrix))) / np.outer(scale, scale)
 

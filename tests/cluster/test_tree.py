@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.cluster.hierarchy import fcluster
+
+from expandcluster.activations import get_activation
+from expandcluster.cluster.canonical import canonical_neurons, gather_neurons
+from expandcluster.cluster.merge import merge
+from expandcluster.cluster.tree import cluster, cut_again, gap_height, link, paper_height
+from expandcluster.options import ClusterOptions
+from tests.problems import random_teacher
+
+
+def population(activation: str, spread: float, copies: int = 6, seed: int = 0):
+    """Students that hold the teacher's neurons up to symmetry and noise, each with one of its own besides."""
+    teacher = random_teacher((4, 3, 2), activation, seed)
+    rng = np.random.default_rng(seed)
+    students = []
+    for _ in range(copies):
+        order = rng.permutation(3)
+        w = teacher.weights[0][order] + spread * rng.normal(size=(3, 4))
+        b = teacher.biases[0][order]
+        if teacher.activation.symmetry.sign:
+            flips = np.where(rng.random(3) < 0.5, -1.0, 1.0)
+            w, b = w * flips[:, None], b * flips
+        w, b = np.concatenate([w, 2 * rng.normal(size=(1, 4))]), np.append(b, rng.normal())
+        students.append(type(teacher)((w, rng.normal(size=(2, 4))), (b, np.zeros(2)), teacher.activation))
+    return teacher, students
+
+
+@pytest.mark.parametrize("cut", ["gap", "paper"])
+@pytest.mark.parametrize("activation", ["g", "tanh", "sigmoid", "relu"])
+@pytest.mark.parametrize("spread", [0.0, 1e-12, 1e-6, 1e-3])
+def test_the_teachers_neurons_are_found(cut, activation, spread):
+    teacher, students = population(activation, spread)
+    neurons = gather_neurons(students, teacher.activation.symmetry)
+    found = cluster(neurons, len(students), ClusterOptions(cut=cut, gamma=0.8))
+    assert list(found.support) == [6, 6, 6]
+    assert (found.angle <= 0.01).all()
+    vectors, flips = merge(neurons, found.labels, range(len(students)))
+    truth = np.concatenate([teacher.weights[0], teacher.biases[0][:, None]], axis=1)
+    truth = canonical_neurons(truth, teacher.activation.symmetry)[0]
+    vectors = vectors * np.where(flips, -1.0, 1.0)[:, None]
+    distance = np.linalg.norm(truth[:, None] - vectors[None], axis=2)
+    assert (np.sort(distance.min(axis=1)) <= 10 * spread + 1e-12).all()
+    assert sorted(distance.argmin(axis=1)) == [0, 1, 2]
+
+
+def test_copies_in_one_student_are_no_support():
+    vectors = np.array([[1.0, 0], [1, 0], [1, 0], [0, 1], [0, 1]])
+    student = np.array([0, 0, 0, 0, 1])
+    found = cut_again(link(vectors), vectors, student, 2, ClusterOptions(gamma=1.0))
+    assert list(found.support) == [2] and list(found.labels) == [-1, -1, -1, 0, 0]
+
+
+def test_a_single_neuron_everywhere_is_one_cluster():
+    vectors = np.ones((5, 3)) + 1e-14 * np.arange(15).reshape(5, 3)
+    found = cut_again(link(vectors), vectors, np.arange(5), 5, ClusterOptions())
+    assert list(found.support) == [5]
+
+
+def test_unaligned_clusters_are_dropped():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(6, 5))
+    tree = link(vectors)
+    loose = cut_again(tree, vectors, np.arange(6), 6, ClusterOptions(cut="paper", gamma=1.0, beta=3.2))
+    tight = cut_again(tree, vectors, np.arange(6), 6, ClusterOptions(cut="paper", gamma=1.0, beta=1e-3))
+    assert len(loose.support) == 1 and len(tight.support) == 0
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 5), st.integers(1, 4))
+def test_the_papers_height_counts_as_recomputed_cuts_do(seed, students, each):
+    """The one pass over the merges against a flat clustering recomputed at every merge."""
+    rng = np.random.default_rng(seed)
+    vectors, student = rng.normal(size=(students * each, 2)), np.repeat(np.arange(students), each)
+    tree, least = link(vectors), max(2, students - 1)
+
+    def count(height: float) -> int:
+        labels = fcluster(tree, height, criterion="distance")
+        return sum(len(set(student[labels == c])) >= least for c in set(labels))
+
+    best = max(count(h) for h in [0.0, *tree[:, 2]])
+    assert count(paper_height(tree, student, least)) == best
+
+
+def test_gap_height_lies_between_copies_and_strangers():
+    vectors = np.array([[1.0, 0], [1 + 1e-9, 0], [0, 1], [1e-9, 1]])
+    assert 1e-8 < gap_height(link(vectors), 1.0) < 0.5
+
+
+def test_canonical_vectors_do_not_depend_on_the_copy():
+    for name in ["tanh", "relu", "leaky_relu", "gelu"]:
+        symmetry = get_activation(name).symmetry
+        v = np.random.default_rng(0).normal(size=(20, 5))
+        first = canonical_neurons(v, symmetry)[0]
+        if symmetry.sign:
+            np.testing.assert_allclose(canonical_neurons(-v, symmetry)[0], first, atol=1e-14)
+        if symmetry.homogeneous:
+            np.testing.assert_allclose(canonical_neurons(3 * v, symmetry)[0], first, atol=1e-14)
