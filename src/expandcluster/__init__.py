@@ -6,6 +6,8 @@ The method is Expand-and-Cluster (Martinelli, Simsek, Gerstner, Brea, ICML 2024)
 from __future__ import annotations
 
 import importlib
+import sys
+import types
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -61,13 +63,20 @@ if TYPE_CHECKING:
     from expandcluster.teachers import Teacher, open_teacher
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module 'expandcluster' has no attribute '{name}'")
-    value = getattr(importlib.import_module(f"expandcluster.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+class _Package(types.ModuleType):
+    """`recover` and `compare` are functions here, also after the modules of that name were imported."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _HOME:
+            raise AttributeError(f"module 'expandcluster' has no attribute '{name}'")
+        return getattr(importlib.import_module(f"expandcluster.{_HOME[name]}"), name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted(__all__)
 
 
-def __dir__() -> list[str]:
-    return sorted(__all__)
+sys.modules[__name__].__class__ = _Package

@@ -84,11 +84,11 @@ def error_bars(network: Network, samples: Samples,
     """
     sizes = network.sizes
     theta = flatten([jnp.asarray(w) for w in network.weights], [jnp.asarray(b) for b in network.biases])
-    jacobian = _jacobian(network, theta, samples.x)
-    column = np.maximum(np.linalg.norm(jacobian, axis=0), 1e-300)
+    triangle = _triangle(network, theta, samples.x)
+    column = np.linalg.norm(triangle, axis=0)
     dead = column <= 1e-13 * column.max()
     column[dead] = 1.0
-    _, values, vt = np.linalg.svd(np.linalg.qr(jacobian / column, mode="r"))
+    _, values, vt = np.linalg.svd(triangle / column)
     values = np.concatenate([values, np.zeros(len(theta) - len(values))])
     null = values <= _NULL * values[0]
     canonical = np.asarray(jax.jacfwd(functools.partial(_canonical, network))(theta)) / column[None, :]
@@ -104,16 +104,21 @@ def error_bars(network: Network, samples: Samples,
     return arrays, _names(arrays)
 
 
-def _jacobian(network: Network, theta: jax.Array, x: np.ndarray) -> np.ndarray:
-    """Derivatives ``(samples * outputs, parameters)`` of the outputs."""
+def _triangle(network: Network, theta: jax.Array, x: np.ndarray) -> np.ndarray:
+    """The factor R of the Jacobian ``(samples * outputs, parameters)``, a chunk of samples at a time."""
     sizes, activation = network.sizes, network.activation
 
     def one(theta: jax.Array, row: jax.Array) -> jax.Array:
         weights, biases = unflatten(theta, sizes)
         return forward(weights, biases, activation, row[None])[0]
 
-    rows = jax.jit(jax.vmap(jax.jacrev(one), in_axes=(None, 0)))(theta, jnp.asarray(x))
-    return np.asarray(rows).reshape(-1, len(theta))
+    jacobian = jax.jit(jax.vmap(jax.jacrev(one), in_axes=(None, 0)))
+    chunk = max(64, 4 * len(theta) // sizes[-1])
+    triangle: np.ndarray = np.zeros((0, len(theta)))
+    for start in range(0, len(x), chunk):
+        rows = np.asarray(jacobian(theta, jnp.asarray(x[start : start + chunk]))).reshape(-1, len(theta))
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
+    return triangle
 
 
 def _canonical(network: Network, theta: jax.Array) -> jax.Array:

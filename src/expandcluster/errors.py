@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 __all__ = [
     "BadInput",
     "BudgetSpent",
@@ -30,6 +33,11 @@ class BadInput(ExpandClusterError, ValueError):
         self.what, self.got, self.expected, self.remedy = what, got, expected, remedy
         super().__init__(f"{what}: got {got}; expected {expected}. {remedy}")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross process borders."""
+        rebuild = functools.partial(type(self), got=self.got, expected=self.expected, remedy=self.remedy)
+        return rebuild, (self.what,)
+
 
 class TeacherError(BadInput):
     """The teacher's answers cannot be used (not finite, wrong shape, changing, constant)."""
@@ -57,3 +65,7 @@ class MissingExtra(ExpandClusterError, ImportError):
             f"pip install 'expandcluster[{extra}]'"
         )
         self.package, self.extra = package, extra
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross process borders."""
+        return type(self), (self.package, self.extra)

@@ -36,8 +36,7 @@ class Network:
     activation: Activation
 
     def __post_init__(self) -> None:
-        weights = tuple(np.asarray(w, dtype=np.float64) for w in self.weights)
-        biases = tuple(np.asarray(b, dtype=np.float64) for b in self.biases)
+        weights, biases = _frozen(self.weights), _frozen(self.biases)
         object.__setattr__(self, "weights", weights)
         object.__setattr__(self, "biases", biases)
         object.__setattr__(self, "activation", get_activation(self.activation))
@@ -85,6 +84,18 @@ class Network:
         part = Network((*self.weights[:layer], np.eye(self.sizes[layer])),
                        (*self.biases[:layer], np.zeros(self.sizes[layer])), self.activation)
         return part(x)
+
+
+def _frozen(arrays: Sequence[np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Copies in float64 that cannot be written to."""
+    try:
+        copies = tuple(np.array(a, dtype=np.float64) for a in arrays)
+    except (TypeError, ValueError) as error:
+        raise BadInput("network", got=f"weights or biases that are no arrays of numbers ({error})",
+                       expected="arrays of numbers", remedy="Check what was passed.") from error
+    for copy in copies:
+        copy.setflags(write=False)
+    return copies
 
 
 @jax.tree_util.register_dataclass

@@ -58,7 +58,7 @@ def recover(
     act = get_activation(activation)
     about = describe(teacher, act, hidden_layers, seed, inputs, options)
     with open_run(None if out is None else Path(out), about, act) as run:
-        source = open_source(teacher, options.queries, seed, inputs, run.answers)
+        source = open_source(teacher, options.queries, seed, inputs, run.answers, wide=act.negative_slope is not None)
 
         probe = run.stage("probe", probe_teacher, source, progress)
         source.floor = probe.floor

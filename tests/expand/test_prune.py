@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import numpy as np
+from tests.problems import random_teacher
 
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
 from expandcluster.expand.population import Samples
 from expandcluster.expand.prune import prune, removal_costs, remove
 from expandcluster.networks import Network, random_population
 from expandcluster.options import LMOptions
-from tests.problems import random_teacher
 
 X = np.random.default_rng(0).normal(size=(400, 3))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.problems import random_teacher
 
 from expandcluster.expand.adam import adam
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
 from expandcluster.expand.population import Samples, Status
 from expandcluster.networks import Network, random_population, stack
 from expandcluster.options import AdamOptions, LMOptions
-from tests.problems import random_teacher
 
 TRAINERS = [
     pytest.param(levenberg_marquardt, LMOptions(steps=60), id="levenberg_marquardt"),

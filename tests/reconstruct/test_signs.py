@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from tests.problems import random_teacher
 
 from expandcluster.compare import compare
 from expandcluster.reconstruct.output_layer import fit_output_layer
 from expandcluster.reconstruct.signs import wrong_signs
-from tests.problems import random_teacher
 
 
 @pytest.mark.parametrize("activation", ["softplus", "gelu", "silu", "relu", "leaky_relu(0.3)", "sigmoid", "tanh", "g"])

@@ -43,7 +43,8 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
     """
     least = max(1, int(np.ceil(options.gamma * students - 1e-9)))
     size = float(np.sqrt(np.mean(np.sum(vectors**2, axis=1)))) or 1.0
-    height = gap_height(tree, size) if options.cut == "gap" else paper_height(tree, student, least)
+    height = (gap_height(tree, student, least, size) if options.cut == "gap" and len(tree)
+              else paper_height(tree, student, least))
     flat = fcluster(tree, height, criterion="distance") - 1 if len(tree) else np.zeros(len(vectors), int)
     labels = np.full(len(vectors), -1)
     support: list[int] = []
@@ -58,36 +59,56 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
     return LayerClusters(tree, student, vectors, height, labels, np.array(support, int), np.array(angle))
 
 
-def gap_height(tree: np.ndarray, size: float) -> float:
-    """Height in the middle of the widest gap of the merge heights on a log scale.
+def gap_height(tree: np.ndarray, student: np.ndarray, least: int, size: float) -> float:
+    """Height in a wide gap of the merge heights, where most clusters have at least ``least`` students.
+
+    Copies of a neuron merge at rounding errors, strangers far above: only gaps of a factor of ten
+    count (the widest one, where there is none), and of several the widest.
 
     Args:
         tree: linkage matrix.
-        size: typical norm of a neuron; heights below 1e-6 of it are rounding.
+        student: student of each neuron ``(neurons,)``.
+        least: fewest distinct students of a cluster that counts.
+        size: typical norm of a neuron; heights below 1e-6 of it are rounding and not told apart.
     """
-    heights = np.log(np.maximum(np.concatenate([[0.0], np.sort(tree[:, 2]), [size]]), _SAME * size))
-    heights = np.sort(heights)
-    widest = int(np.argmax(np.diff(heights)))
-    return float(np.exp((heights[widest] + heights[widest + 1]) / 2))
+    counts, gaps, heights = _intervals(tree, student, least, _SAME * size, size)
+    wide = gaps >= min(np.log(10.0), gaps.max())
+    return _best(np.where(wide, counts, -1), gaps, heights)
 
 
 def paper_height(tree: np.ndarray, student: np.ndarray, least: int) -> float:
-    """Lowest height at which most clusters have at least ``least`` distinct students.
+    """Height at which most clusters have at least ``least`` students (paper, section 4).
+
+    Where several heights tie, the one in the widest gap.
+    """
+    counts, gaps, heights = _intervals(tree, student, least, 1e-300, 0.0)
+    return _best(counts, gaps, heights)
+
+
+def _intervals(tree: np.ndarray, student: np.ndarray, least: int, rounding: float, top: float
+               ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Clusters that count after each merge, log widths of the intervals above it, and their ends.
 
     One pass over the merges: each changes the count by at most one.
     """
-    n = len(student)
     found = [{int(s)} for s in student]
-    count = n if least <= 1 else 0
-    best, height = count, 0.0
-    for left, right, at, _ in tree:
+    count = len(student) if least <= 1 else 0
+    counts = []
+    for left, right, _, _ in tree:
         a, b = found[int(left)], found[int(right)]
-        count -= (len(a) >= least) + (len(b) >= least)
         found.append(a | b)
-        count += len(found[-1]) >= least
-        if count > best:
-            best, height = count, float(at)
-    return height
+        count += int(len(found[-1]) >= least) - int(len(a) >= least) - int(len(b) >= least)
+        counts.append(count)
+    last = max(top, 2.0 * float(tree[-1, 2])) if len(tree) else top
+    heights = np.maximum(np.append(tree[:, 2], last), rounding)
+    return np.array(counts), np.diff(np.log(heights)), heights
+
+
+def _best(counts: np.ndarray, gaps: np.ndarray, heights: np.ndarray) -> float:
+    if not len(counts):
+        return 0.0
+    place = int(np.argmax(np.where(counts == counts.max(), gaps, -1.0)))
+    return float(np.sqrt(heights[place] * heights[place + 1]))
 
 
 def _median_angle(vectors: np.ndarray) -> float:

@@ -81,10 +81,14 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
         if pool.floor_networks:
             break
     for wave in range(waves.waves):
-        if not pool.floor_networks or pool.agreeing() >= waves.enough:
+        found = len(pool.floor_networks)
+        if not found or pool.agreeing() >= waves.enough:
             break
         # The width at which the search succeeded: narrower students are faster, but rarely reach the floor.
         pool.add(sizes, samples_for(source, sizes), waves, seed + 1000 + wave, smooth_path=deep and wave % 4 < 3)
+        if len(pool.floor_networks) == found and wave % 2 == 1:
+            wider = (sizes[0], *(math.ceil(1.5 * h) for h in sizes[1:-1]), sizes[-1])
+            sizes = wider if _enough(samples_for(source, wider), wider) else sizes
     return pool.students()
 
 

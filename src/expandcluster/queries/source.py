@@ -27,13 +27,15 @@ class Source:
         seed: of the stream.
         inputs: rows ``(samples, inputs)`` to ask instead of Gaussian ones.
         folder: where answers are kept; see :class:`Ledger`.
+        wide: draw a third of the inputs three times as far out, where the kinks of piecewise-linear
+            neurons are met that are seldom met near the origin.
     """
 
     chosen = True
 
     def __init__(self, teacher: Teacher, options: QueryOptions, seed: int, inputs: np.ndarray | None = None,
-                 folder: Path | None = None) -> None:
-        self.teacher, self.options, self.inputs = teacher, options, inputs
+                 folder: Path | None = None, wide: bool = False) -> None:
+        self.teacher, self.options, self.inputs, self.wide = teacher, options, inputs, wide
         self.ledger = Ledger(teacher, options.max_queries, folder)
         self.floor = 0.0
         self.basis: np.ndarray | None = None
@@ -63,8 +65,9 @@ class Source:
         return self._stream("held out", count)
 
     def full(self, count: int) -> Samples:
-        """Training samples in the teacher's input space, also inside a row space."""
-        return self._stream("train" if self.basis is None else "full", count)
+        """At least ``count`` training samples in the teacher's input space, with all that were asked before."""
+        name = "train" if self.basis is None else "full"
+        return self._stream(name, max(count, len(self._streams.get(name, ((), ()))[0])))
 
     def check(self, count: int) -> Samples:
         """Held-out samples in the teacher's input space; a third of chosen ones lie three times as far out."""
@@ -92,7 +95,7 @@ class Source:
         rng = np.random.default_rng([self._seed, key, start, int(inside)])
         width = self.basis.shape[1] if self.basis is not None and inside else self.teacher.inputs
         x = rng.normal(size=(count, width)) * self.options.scale
-        if name == "check":
+        if name == "check" or self.wide:
             x[::3] *= 3.0
         return x @ self.basis.T if self.basis is not None and inside else x
 
@@ -101,6 +104,8 @@ class TableSource(Source):
     """A table of inputs and answers: nothing can be asked, a tenth is held out."""
 
     chosen = False
+
+    teacher: TableTeacher
 
     def __init__(self, teacher: TableTeacher, options: QueryOptions, seed: int) -> None:
         super().__init__(teacher, options, seed)
@@ -120,13 +125,17 @@ class TableSource(Source):
         """Nothing can be asked."""
         return 0
 
+    def full(self, count: int) -> Samples:
+        """All rows that are not held out."""
+        return self._stream("train", len(self.teacher.x))
+
     def _stream(self, name: str, count: int) -> Samples:
         rows = self._rows[name][:count]
         return Samples(self.teacher.x[rows], self.teacher.y[rows], self.floor)
 
 
 def open_source(teacher: Teacher, options: QueryOptions, seed: int, inputs: np.ndarray | None = None,
-                folder: Path | None = None) -> Source:
+                folder: Path | None = None, wide: bool = False) -> Source:
     """The source of samples of a teacher.
 
     Raises:
@@ -140,4 +149,4 @@ def open_source(teacher: Teacher, options: QueryOptions, seed: int, inputs: np.n
             raise BadInput("inputs", got=f"an array of shape {inputs.shape}",
                            expected=f"at least 10 finite rows of {teacher.inputs} numbers",
                            remedy="Give one query in each row.")
-    return Source(teacher, options, seed, inputs, folder)
+    return Source(teacher, options, seed, inputs, folder, wide)
