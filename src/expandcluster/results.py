@@ -97,7 +97,7 @@ class Recovery:
         relative_loss: mean squared error on held-out queries over the variance of the outputs.
         noise_floor: smallest relative loss that the teacher's own precision allows.
         queries: how many inputs the teacher was asked (rows of the table, for a table).
-        seconds: wall time, of earlier interrupted sittings too.
+        seconds: wall time of all stages, also of those finished in an earlier sitting.
         certificate: the evidence behind the verdict; ``None`` where no network was found.
         layers: the clustering of each hidden layer.
         losses: relative loss of every student trained.

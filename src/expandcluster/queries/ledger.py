@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
-from pathlib import Path
-
 import numpy as np
 
 from expandcluster.errors import BudgetSpent, TeacherError
+from expandcluster.queries.answers import Answers
 from expandcluster.teachers.base import Teacher
 
 __all__ = ["Ledger"]
@@ -18,26 +14,36 @@ _BATCH = 4096
 
 
 class Ledger:
-    """Asks a teacher in batches and keeps the answers.
+    """Asks a teacher in batches and keeps count.
 
     Args:
         teacher: whom to ask.
         budget: hard limit on the inputs asked, ``None`` for none.
-        folder: where answers are kept; ``None`` keeps nothing beyond this object's life.
+        answers: where answers are kept; ``None`` keeps none.
     """
 
-    def __init__(self, teacher: Teacher, budget: int | None, folder: Path | None) -> None:
-        self.teacher, self.budget, self.folder = teacher, budget, folder
-        self.queries = 0
-        if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in folder.glob("*.npy"):
-                self.queries += int(np.load(path, mmap_mode="r").shape[0])
+    def __init__(self, teacher: Teacher, budget: int | None, answers: Answers | None) -> None:
+        self.teacher, self.budget, self.answers = teacher, budget, answers
+        self._asked = teacher.asked
+
+    @property
+    def queries(self) -> int:
+        """How many inputs this run has asked."""
+        return self._asked if self.answers is None else self.teacher.asked + self.answers.used
 
     @property
     def available(self) -> int:
         """How many more inputs may be asked."""
-        return 2**62 if self.budget is None else self.budget - self.queries
+        return 2**62 if self.budget is None else max(self.budget - self.queries, 0)
+
+    def affordable(self, x: np.ndarray) -> int:
+        """How many rows of ``x``, from the first, the budget allows; what this run asked before is free."""
+        if self.budget is None or not len(x):
+            return len(x)
+        if self.answers is None:
+            return min(len(x), self.available)
+        cost = np.cumsum(self.answers.unused(self.answers.keys(x)))
+        return int(np.searchsorted(cost, self.available, side="right"))
 
     def ask(self, x: np.ndarray, *, again: int = 0) -> np.ndarray:
         """Answers ``(samples, outputs)`` to ``x`` ``(samples, inputs)``.
@@ -50,44 +56,33 @@ class Ledger:
             BudgetSpent: the budget does not allow so many.
             TeacherError: an answer is not finite or of the wrong shape.
         """
-        parts = []
-        for start in range(0, len(x), _BATCH):
-            batch = np.ascontiguousarray(x[start : start + _BATCH], dtype=np.float64)
-            parts.append(self._one(batch, again))
-        return np.concatenate(parts)
+        x = np.ascontiguousarray(x, dtype=np.float64)
+        if self.answers is None:
+            self._check_budget(len(x))
+            self._asked += len(x)
+            return np.concatenate([self._answer(x[i : i + _BATCH]) for i in range(0, len(x), _BATCH)])
+        keys = self.answers.keys(x, again)
+        self._check_budget(int(self.answers.unused(keys).sum()))
+        new = {keys[i]: i for i in np.flatnonzero(self.answers.missing(keys))}  # each input once
+        rows = list(new.values())
+        for start in range(0, len(rows), _BATCH):
+            part = rows[start : start + _BATCH]
+            self.answers.add([keys[i] for i in part], self._answer(x[part]))
+        return self.answers.get(keys)
 
-    def _one(self, batch: np.ndarray, again: int) -> np.ndarray:
-        path = None
-        if self.folder is not None:
-            path = self.folder / f"{hashlib.sha256(batch.tobytes() + bytes([again])).hexdigest()[:32]}.npy"
-            if path.exists():
-                return np.asarray(np.load(path))
-        if len(batch) > self.available:
-            raise BudgetSpent(f"the query budget of {self.budget} does not allow {len(batch)} more "
-                              f"after {self.queries}; raise max_queries")
-        y = self._checked(np.asarray(self.teacher.ask(batch), dtype=np.float64), len(batch))
-        if path is not None:
-            _store(path, y)
-        self.queries += len(batch)
-        return y
+    def _check_budget(self, count: int) -> None:
+        if count > self.available:
+            raise BudgetSpent(f"the query budget of {self.budget} does not allow {count} more after {self.queries}; "
+                              "raise max_queries")
 
-    def _checked(self, y: np.ndarray, count: int) -> np.ndarray:
-        expected = (count, self.teacher.outputs)
+    def _answer(self, batch: np.ndarray) -> np.ndarray:
+        y = np.asarray(self.teacher.ask(batch), dtype=np.float64)
+        expected = (len(batch), self.teacher.outputs)
         if y.shape != expected:
             raise TeacherError("the teacher's answers", got=f"shape {y.shape}", expected=f"shape {expected}",
                                remedy="The teacher must answer every input with one row of outputs.")
         if not np.isfinite(y).all():
             bad = int((~np.isfinite(y)).any(axis=1).sum())
-            raise TeacherError("the teacher's answers", got=f"{bad} of {count} answers that are NaN or infinite",
+            raise TeacherError("the teacher's answers", got=f"{bad} of {len(y)} answers that are NaN or infinite",
                                expected="finite numbers", remedy="Ask with a smaller scale, or mend the teacher.")
         return y
-
-
-def _store(path: Path, y: np.ndarray) -> None:
-    """Write a file at once or not at all."""
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(handle, "wb") as file:
-        np.save(file, y)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(name, path)

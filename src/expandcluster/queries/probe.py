@@ -63,7 +63,7 @@ def _measure(source: Source, epsilon: float) -> tuple[float, bool]:
     """Noise of a teacher that may be asked, and whether its answers change."""
     d, rng = source.teacher.inputs, np.random.default_rng(0)
     scale = source.options.scale
-    points = source.inputs if source.inputs is not None else rng.normal(size=(64, d)) * scale
+    points = source.inputs if source.inputs is not None else source.rounded(rng.normal(size=(64, d)) * scale)
     spread = _spread(source.ask(points[: min(64, max(2, source.available // 8))]))
     if source.available < 6 * _POINTS:
         return epsilon / 4, False
@@ -71,6 +71,7 @@ def _measure(source: Source, epsilon: float) -> tuple[float, bool]:
     start = points[rng.integers(len(points), size=lines)]
     direction = rng.normal(size=(lines, d)) / np.sqrt(d) * scale
     x = (start[:, None] + _STEP * np.arange(_POINTS)[None, :, None] * direction[:, None]).reshape(-1, d)
+    x = source.rounded(x)
     y = source.ask(x)
     changing = _changes(source, x, y, spread, epsilon)
     return max(_difference_noise(y.reshape(lines, _POINTS, -1) / spread), epsilon / 8), changing

@@ -70,8 +70,10 @@ def _search(source: Source, probe: Probe, rng: np.random.Generator) -> RowSpace:
 def _jacobian(source: Source, x: np.ndarray, step: float) -> np.ndarray:
     """Central differences at one point, ``(outputs, inputs)``, from two queries for each input."""
     shifts = step * np.eye(len(x))
-    y = source.ask(np.concatenate([x + shifts, x - shifts]))
-    return ((y[: len(x)] - y[len(x) :]) / (2 * step)).T
+    points = source.rounded(np.concatenate([x + shifts, x - shifts]))
+    width = np.diagonal(points[: len(x)] - points[len(x) :])
+    y = source.ask(points)
+    return ((y[: len(x)] - y[len(x) :]) / width[:, None]).T
 
 
 def _rank(values: np.ndarray, error: float) -> int | None:
@@ -88,6 +90,6 @@ def _rank(values: np.ndarray, error: float) -> int | None:
 def _confirmed(source: Source, probe: Probe, basis: np.ndarray, rng: np.random.Generator) -> bool:
     """Answers at fresh points must not change when what lies outside the subspace is taken away."""
     x = rng.normal(size=(16, len(basis))) * source.options.scale
-    inside, outside = source.ask(x @ basis @ basis.T), source.ask(x)
+    inside, outside = source.ask(source.rounded(x @ basis @ basis.T)), source.ask(source.rounded(x))
     spread = np.sqrt(np.mean((outside - outside.mean(axis=0)) ** 2))
     return bool(np.sqrt(np.mean((inside - outside) ** 2)) <= max(1e-5, 1e4 * probe.noise) * spread)

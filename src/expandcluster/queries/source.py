@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 
 from expandcluster.errors import BadInput
 from expandcluster.expand.population import Samples
 from expandcluster.options import QueryOptions
+from expandcluster.queries.answers import Answers
 from expandcluster.queries.ledger import Ledger
 from expandcluster.teachers.base import Teacher
 from expandcluster.teachers.table import TableTeacher
 
 __all__ = ["Source", "open_source"]
+
+_BLOCK = 384  # rows drawn from one seed, so that a row does not depend on how many are drawn with it
 
 class Source:
     """A seeded stream of queries of one teacher.
@@ -26,7 +27,7 @@ class Source:
         options: scale of the inputs and budget.
         seed: of the stream.
         inputs: rows ``(samples, inputs)`` to ask instead of Gaussian ones.
-        folder: where answers are kept; see :class:`Ledger`.
+        answers: where answers are kept; see :class:`Ledger`.
         wide: draw a third of the inputs three times as far out, where the kinks of piecewise-linear
             neurons are met that are seldom met near the origin.
     """
@@ -34,9 +35,9 @@ class Source:
     chosen = True
 
     def __init__(self, teacher: Teacher, options: QueryOptions, seed: int, inputs: np.ndarray | None = None,
-                 folder: Path | None = None, wide: bool = False) -> None:
+                 answers: Answers | None = None, wide: bool = False) -> None:
         self.teacher, self.options, self.inputs, self.wide = teacher, options, inputs, wide
-        self.ledger = Ledger(teacher, options.max_queries, folder)
+        self.ledger = Ledger(teacher, options.max_queries, answers)
         self.floor = 0.0
         self.basis: np.ndarray | None = None
         self._seed = seed
@@ -55,6 +56,10 @@ class Source:
     def ask(self, x: np.ndarray, *, again: int = 0) -> np.ndarray:
         """See :meth:`Ledger.ask`."""
         return self.ledger.ask(x, again=again)
+
+    def rounded(self, x: np.ndarray) -> np.ndarray:
+        """Inputs as the teacher gets to see them in its own precision."""
+        return x.astype(self.teacher.dtype).astype(np.float64)
 
     def samples(self, count: int) -> Samples:
         """The first ``count`` training samples of the stream (fewer where the budget or a table ends)."""
@@ -76,28 +81,35 @@ class Source:
     def _stream(self, name: str, count: int) -> Samples:
         width = self.teacher.inputs
         x, y = self._streams.get(name, (np.zeros((0, width)), np.zeros((0, self.teacher.outputs))))
-        more = min(count - len(x), self.available)
-        if more > 0:
-            fresh = self._draw(name, len(x), more)
-            x, y = np.concatenate([x, fresh]), np.concatenate([y, self.ask(fresh)])
-            self._streams[name] = (x, y)
+        if count > len(x):
+            fresh = self._draw(name, len(x), count)
+            fresh = fresh[: self.ledger.affordable(fresh)]
+            if len(fresh):
+                x, y = np.concatenate([x, fresh]), np.concatenate([y, self.ask(fresh)])
+                self._streams[name] = (x, y)
         x, y = x[:count], y[:count]
         if self.basis is not None and name in ("train", "held out"):
             x = x @ self.basis
         return Samples(x, y, self.floor)
 
-    def _draw(self, name: str, start: int, count: int) -> np.ndarray:
+    def _draw(self, name: str, start: int, stop: int) -> np.ndarray:
+        """Rows ``start`` to ``stop`` of a stream."""
         if self.inputs is not None:
             held = np.arange(len(self.inputs)) % 5 == 1
-            return self.inputs[held if name in ("held out", "check") else ~held][start : start + count]
+            return self.inputs[held if name in ("held out", "check") else ~held][start:stop]
         inside = self.basis is not None and name in ("train", "held out")
         key = ("train", "held out", "full", "check").index(name)
-        rng = np.random.default_rng([self._seed, key, start, int(inside)])
         width = self.basis.shape[1] if self.basis is not None and inside else self.teacher.inputs
-        x = rng.normal(size=(count, width)) * self.options.scale
-        if name == "check" or self.wide:
-            x[::3] *= 3.0
-        return x @ self.basis.T if self.basis is not None and inside else x
+        blocks = []
+        for block in range(start // _BLOCK, -(-stop // _BLOCK)):
+            rng = np.random.default_rng([self._seed, key, block, int(inside)])
+            rows = rng.normal(size=(_BLOCK, width)) * self.options.scale
+            if name == "check" or self.wide:
+                rows[::3] *= 3.0
+            blocks.append(rows)
+        first = start // _BLOCK * _BLOCK
+        x = np.concatenate(blocks)[start - first : stop - first]
+        return self.rounded(x @ self.basis.T if self.basis is not None and inside else x)
 
 
 class TableSource(Source):
@@ -135,7 +147,7 @@ class TableSource(Source):
 
 
 def open_source(teacher: Teacher, options: QueryOptions, seed: int, inputs: np.ndarray | None = None,
-                folder: Path | None = None, wide: bool = False) -> Source:
+                answers: Answers | None = None, wide: bool = False) -> Source:
     """The source of samples of a teacher.
 
     Raises:
@@ -149,4 +161,4 @@ def open_source(teacher: Teacher, options: QueryOptions, seed: int, inputs: np.n
             raise BadInput("inputs", got=f"an array of shape {inputs.shape}",
                            expected=f"at least 10 finite rows of {teacher.inputs} numbers",
                            remedy="Give one query in each row.")
-    return Source(teacher, options, seed, inputs, folder, wide)
+    return Source(teacher, options, seed, inputs, answers, wide)

@@ -1,0 +1,168 @@
+"""The command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+__all__ = ["app", "main"]
+
+EXACT, OTHER_VERDICT, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
+
+app = typer.Typer(
+    add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+    help="Recover a neural network, its layer sizes, weights and biases, from its input-output behaviour. "
+         "Exit code 0: recovered exactly; 3: ended with another verdict; 2: bad usage or input.",
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+
+
+@app.callback(invoke_without_command=True)
+def _version(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    if version:
+        from expandcluster import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def recover(
+    teacher: Annotated[str, typer.Argument(
+        help="An .onnx file, a data table (.npz, .csv, .parquet), a .safetensors network, or module:function.")],
+    activation: Annotated[str, typer.Option(help="Of the hidden layers, for example tanh or 'leaky_relu(0.07)'.")],
+    hidden_layers: Annotated[int, typer.Option(min=1, help="How many hidden layers; their sizes are found.")] = 1,
+    inputs: Annotated[Path | None, typer.Option(
+        help="Ask only these inputs: .npy, or the x of a table.")] = None,
+    input_size: Annotated[int | None, typer.Option(min=1, help="Numbers in one input of module:function.")] = None,
+    max_queries: Annotated[int | None, typer.Option(min=1, help="Hard limit on the inputs asked.")] = None,
+    noisy: Annotated[bool, typer.Option(
+        "--noisy", help="Accept a teacher whose answers to the same input differ.")] = False,
+    students: Annotated[int | None, typer.Option(min=1, help="Students trained side by side.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of queries and students.")] = 0,
+    out: Annotated[Path | None, typer.Option(
+        help="Run folder; an interrupted run goes on there. Default: runs/TEACHER.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Recover the network behind TEACHER."""
+    from expandcluster.errors import BadInput, ExpandClusterError
+    from expandcluster.terminal import print_recovery, watch
+
+    try:
+        _keep_compiled_programs()
+        from expandcluster import recover as run
+        from expandcluster.options import ExpandOptions, QueryOptions, RecoverOptions
+        from expandcluster.run_folder import summary
+        from expandcluster.teachers import open_teacher
+        from expandcluster.teachers.table import read_inputs
+
+        rows = None if inputs is None else read_inputs(inputs)
+        asked = open_teacher(teacher, input_size if rows is None else rows.shape[1])
+        options = RecoverOptions(queries=QueryOptions(max_queries=max_queries, noisy=noisy),
+                                 expand=ExpandOptions() if students is None else ExpandOptions(students=students))
+        folder = out or Path("runs") / _folder_name(teacher)
+        with watch(quiet=as_json) as progress:
+            recovery = run(asked, activation=activation, hidden_layers=hidden_layers, seed=seed, inputs=rows,
+                           options=options, out=folder, progress=progress)
+    except (BadInput, ExpandClusterError) as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        _interrupted()
+    if as_json:
+        print(json.dumps(_strict(summary(recovery)), allow_nan=False))
+    else:
+        print_recovery(recovery)
+    raise typer.Exit(EXACT if recovery.exact else OTHER_VERDICT)
+
+
+@app.command()
+def compare(
+    found: Annotated[str, typer.Argument(metavar="RUN-OR-NETWORK", help="A run folder, .safetensors or .onnx file.")],
+    truth: Annotated[str, typer.Argument(help="The true network: .safetensors, .onnx or a run folder.")],
+    tolerance: Annotated[float, typer.Option(
+        min=0.0, help="Largest error that counts as exact; 1e-3 for a float32 teacher.")] = 1e-8,
+    as_json: Json = False,
+) -> None:
+    """Compare a recovered network with the truth; exit code 0 if it is exact, 3 if not."""
+    from expandcluster.errors import BadInput, ExpandClusterError
+    from expandcluster.terminal import print_comparison
+
+    try:
+        from expandcluster import compare as distance
+        from expandcluster import open_network
+
+        result = distance(open_network(found), open_network(truth), tolerance=tolerance)
+    except (BadInput, ExpandClusterError) as error:
+        _fail(error)
+    if as_json:
+        print(json.dumps(_strict({
+            "sizes_match": result.sizes_match, "max_parameter_error": result.max_parameter_error,
+            "exact": result.exact, "sizes": list(result.sizes), "true_sizes": list(result.true_sizes),
+        }), allow_nan=False))
+    else:
+        print_comparison(result)
+    raise typer.Exit(EXACT if result.exact else OTHER_VERDICT)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Where everything is left.")] = Path("runs/demo"),
+    as_json: Json = False,
+) -> None:
+    """Train a scikit-learn network on handwritten digits and recover it through its predictions alone."""
+    from expandcluster.errors import BadInput, ExpandClusterError
+    from expandcluster.terminal import print_demo, watch
+
+    try:
+        _keep_compiled_programs()
+        from expandcluster.demo import run_demo
+
+        with watch(quiet=as_json) as progress:
+            result = run_demo(out, progress)
+    except (BadInput, ExpandClusterError) as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        _interrupted()
+    if as_json:
+        print(json.dumps(_strict(result.row()), allow_nan=False))
+    else:
+        print_demo(result)
+    raise typer.Exit(EXACT if result.recovery.exact and result.comparison.exact else OTHER_VERDICT)
+
+
+def _strict(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no NaN and no infinity: they become null."""
+    return {key: None if isinstance(v, float) and not abs(v) < float("inf") else v for key, v in values.items()}
+
+
+def _folder_name(teacher: str) -> str:
+    """`runs/` gets one folder for each teacher."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(teacher).name) or "run"
+
+
+def _keep_compiled_programs() -> None:
+    """Compiled programs are kept between calls, in the user's cache folder."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "expandcluster" / "jax"
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+
+
+def _fail(error: Exception) -> NoReturn:
+    print(f"expandcluster: {error}", file=sys.stderr)
+    raise typer.Exit(BAD_INPUT)
+
+
+def _interrupted() -> NoReturn:
+    print("expandcluster: interrupted; the same command goes on where this one stopped.", file=sys.stderr)
+    raise typer.Exit(INTERRUPTED)
+
+
+def main() -> None:
+    """Entry point of the `expandcluster` command."""
+    app()

@@ -1,0 +1,203 @@
+"""The run folder: what a run is, its finished stages and the answers it got, so that a killed run goes on.
+
+    run.json                 teacher, activation, seed, options, versions: what makes it this run
+    answers.bin              every answer of the teacher
+    stages/NAME.safetensors  the result of a finished stage
+    network.safetensors      the recovered network
+    result.json              verdict, losses, queries, seconds
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import platform
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from expandcluster.activations import Activation
+from expandcluster.errors import RunFolderError
+from expandcluster.expand.expand import Students
+from expandcluster.export.safetensors_file import save_network
+from expandcluster.networks import Network
+from expandcluster.options import RecoverOptions
+from expandcluster.queries.answers import Answers
+from expandcluster.queries.probe import Probe
+from expandcluster.queries.row_space import RowSpace
+from expandcluster.reconstruct.layers import Reconstruction
+from expandcluster.results import Certificate, LayerClusters, Recovery
+from expandcluster.storage import load, names, pack, write_arrays, write_json
+from expandcluster.teachers.base import Teacher
+
+__all__ = ["Run", "describe", "open_run", "summary"]
+
+_STAGE_RESULTS = (Certificate, LayerClusters, Probe, Reconstruction, RowSpace, Students)
+_DISTRIBUTIONS = ("expandcluster", "jax", "jaxlib", "numpy", "scipy", "optax")
+Result = TypeVar("Result")
+
+
+def describe(teacher: Teacher, activation: Activation, hidden_layers: int, seed: int, inputs: np.ndarray | None,
+             options: RecoverOptions) -> dict[str, Any]:
+    """Everything that makes a run this run and no other."""
+    asked = None if inputs is None else hashlib.sha256(np.ascontiguousarray(inputs).tobytes()).hexdigest()[:16]
+    return {
+        "teacher": teacher.name, "fingerprint": teacher.fingerprint, "inputs": teacher.inputs,
+        "outputs": teacher.outputs, "dtype": teacher.dtype.name, "activation": activation.name,
+        "hidden_layers": hidden_layers, "seed": seed, "asked_inputs": asked,
+        "options": json.loads(json.dumps(dataclasses.asdict(options))),
+    }
+
+
+class Run:
+    """One run, in a folder or in memory only.
+
+    Attributes:
+        folder: its folder; ``None`` for a run in memory.
+        answers: the file of answers; ``None`` for a run in memory.
+        timings: seconds of each finished stage, also of those finished in an earlier sitting.
+    """
+
+    def __init__(self, folder: Path | None, activation: Activation, outputs: int) -> None:
+        self.folder, self.activation = folder, activation
+        self.answers = None if folder is None else Answers(folder / "answers.bin", outputs)
+        self.timings: dict[str, float] = {}
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all finished stages."""
+        return sum(self.timings.values())
+
+    def stage(self, name: str, function: Callable[..., Result], *args: Any) -> Result:
+        """The stored result of a stage that is finished, or the result of running it now."""
+        path = None if self.folder is None else self.folder / "stages" / f"{name}.safetensors"
+        if path is not None and path.exists():
+            value, header = load(path, {**names(_STAGE_RESULTS), "Network": self._network})
+            self.timings[name] = float(header["seconds"])
+            if self.answers is not None:
+                self.answers.use_first(int(header["answers"]))
+            return value
+        start = time.perf_counter()
+        value = function(*args)
+        self.timings[name] = time.perf_counter() - start
+        if path is not None:
+            arrays: dict[str, np.ndarray] = {}
+            tree = pack(value, arrays)
+            header = {"value": json.dumps(tree), "seconds": repr(self.timings[name]),
+                      "answers": str(len(self.answers) if self.answers is not None else 0)}
+            write_arrays(path, arrays, header)
+        return value
+
+    def _network(self, weights: tuple[np.ndarray, ...], biases: tuple[np.ndarray, ...], activation: str) -> Network:
+        return Network(weights, biases, self.activation)
+
+    def finish(self, recovery: Recovery) -> Recovery:
+        """Write the network and the result; the stages stay."""
+        if self.folder is not None:
+            if recovery.network is not None:
+                save_network(recovery.network, self.folder / "network.safetensors")
+            write_json(self.folder / "result.json", summary(recovery))
+        return recovery
+
+
+def summary(recovery: Recovery) -> dict[str, Any]:
+    """A result as plain JSON values."""
+    certificate, folder = recovery.certificate, recovery.folder
+    has_network = folder is not None and recovery.network is not None
+    return {
+        "verdict": recovery.verdict.name,
+        "advice": recovery.verdict.value,
+        "hidden_sizes": None if recovery.hidden_sizes is None else list(recovery.hidden_sizes),
+        "relative_loss": recovery.relative_loss,
+        "noise_floor": recovery.noise_floor,
+        "queries": recovery.queries,
+        "seconds": round(recovery.seconds, 3),
+        "network": str(folder / "network.safetensors") if folder is not None and has_network else None,
+        "largest_error_bar": None if certificate is None else certificate.largest_error_bar,
+        "undetermined": [] if certificate is None else list(certificate.undetermined),
+        "support": None if certificate is None else certificate.support,
+        "students_at_floor": None if certificate is None else certificate.students,
+        "seed": recovery.seed,
+        "timings": {name: round(seconds, 3) for name, seconds in recovery.timings.items()},
+    }
+
+
+@contextlib.contextmanager
+def open_run(folder: Path | None, about: dict[str, Any], activation: Activation) -> Iterator[Run]:
+    """Start or go on with a run.
+
+    Args:
+        folder: made if it is not there; ``None`` keeps everything in memory.
+        about: what :func:`describe` returned; a folder of another run is refused.
+        activation: of the networks in it.
+
+    Raises:
+        RunFolderError: the folder holds another run, other files, or is in use.
+    """
+    if folder is None:
+        yield Run(None, activation, about["outputs"])
+        return
+    _claim(folder, about)
+    with _locked(folder):
+        run = Run(folder, activation, about["outputs"])
+        try:
+            yield run
+        finally:
+            if run.answers is not None:
+                run.answers.close()
+
+
+def _claim(folder: Path, about: dict[str, Any]) -> None:
+    """Check that a folder is free or holds this run; a fresh one is marked as this run's."""
+    path = folder / "run.json"
+    elsewhere = "Choose another folder with --out, or remove this one."
+    if folder.exists() and not folder.is_dir():
+        raise RunFolderError(f"run folder {folder}", got="a file", expected="a folder", remedy=elsewhere)
+    if path.is_file():
+        try:
+            there = json.loads(path.read_text())["run"]
+            different = sorted(key for key in about.keys() | there.keys() if there.get(key) != about.get(key))
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise RunFolderError(f"run folder {folder}", got=f"a damaged run.json ({error})", expected="a run",
+                                 remedy=elsewhere) from error
+        if different:
+            key = different[0]
+            raise RunFolderError(f"run folder {folder}",
+                                 got=f"another run: its {key} is {_short(there.get(key))}",
+                                 expected=f"{key} {_short(about.get(key))}", remedy=elsewhere)
+        return
+    if folder.is_dir() and any(entry.name != ".lock" for entry in folder.iterdir()):
+        raise RunFolderError(f"run folder {folder}", got="a folder with other files in it",
+                             expected="an empty or new folder", remedy="Choose another folder with --out.")
+    versions = {name: importlib.metadata.version(name) for name in _DISTRIBUTIONS}
+    write_json(path, {"run": about, "versions": {"python": platform.python_version(), **versions},
+                      "machine": platform.platform()})
+
+
+def _short(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Two processes must not work in one folder; the lock goes with the process that holds it."""
+    try:
+        import fcntl
+    except ImportError:  # not on this system
+        yield
+        return
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunFolderError(f"run folder {folder}", got="a folder that another process works in",
+                                 expected="a folder of its own", remedy="Wait for it, or choose another.") from error
+        yield
+

@@ -1,0 +1,117 @@
+"""The protocol of every teacher: inputs, outputs, dtype, ask(batch)."""
+
+from __future__ import annotations
+
+import abc
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from expandcluster.networks import Network
+
+__all__ = ["Teacher"]
+
+
+class Teacher(abc.ABC):
+    """A function that answers batches of inputs.
+
+    Attributes:
+        inputs: numbers in one input.
+        outputs: numbers in one answer.
+        dtype: the floating-point type it computes in.
+        name: what it is called in messages and in the run folder.
+        fingerprint: changes when the teacher does, as far as that can be known without asking it.
+        asked: inputs it was asked to learn how many outputs it has.
+    """
+
+    def __init__(self, inputs: int, outputs: int, dtype: np.dtype | type, name: str, *, fingerprint: str = "",
+                 asked: int = 0) -> None:
+        self.inputs, self.outputs, self.dtype = int(inputs), int(outputs), np.dtype(dtype)
+        self.name, self.fingerprint, self.asked = name, fingerprint, asked
+
+    @abc.abstractmethod
+    def ask(self, x: np.ndarray) -> np.ndarray:
+        """Answers ``(samples, outputs)`` to inputs ``(samples, inputs)``."""
+
+    @staticmethod
+    def from_callable(function: Callable[[np.ndarray], Any], inputs: int, *, outputs: int | None = None,
+                      dtype: np.dtype | type | None = None) -> Teacher:
+        """A Python function from ``(samples, inputs)`` to ``(samples, outputs)``.
+
+        Args:
+            function: is called with float64 arrays.
+            inputs: numbers in one input.
+            outputs: numbers in one answer; asked with one input where it is not given.
+            dtype: type it computes in; that of its answers where it is not given.
+
+        Raises:
+            TeacherError: its answers are no rows of numbers.
+
+        Example:
+            >>> teacher = Teacher.from_callable(lambda x: np.tanh(x[:, :1] - x[:, 1:]), inputs=2)
+            >>> teacher.outputs
+            1
+        """
+        from expandcluster.teachers.callable_teacher import CallableTeacher
+
+        return CallableTeacher(function, inputs, outputs, dtype)
+
+    @staticmethod
+    def from_data(x: np.ndarray, y: np.ndarray) -> Teacher:
+        """A table: inputs ``(samples, inputs)`` and answers ``(samples, outputs)``; nothing can be asked.
+
+        Raises:
+            BadInput: the table is too small, ragged, or holds values that are not finite.
+        """
+        from expandcluster.teachers.table import TableTeacher
+
+        return TableTeacher(x, y)
+
+    @staticmethod
+    def from_network(network: Network) -> Teacher:
+        """A network of ours, asked in float64."""
+        from expandcluster.teachers.network_teacher import NetworkTeacher
+
+        return NetworkTeacher(network)
+
+    @staticmethod
+    def from_onnx(path: str | os.PathLike[str]) -> Teacher:
+        """An ONNX file, run by onnxruntime, or by onnx's reference evaluator where a kernel is missing.
+
+        Raises:
+            BadInput: the file cannot be read or has no usable input.
+            MissingExtra: the extra ``onnx`` is not installed.
+        """
+        from expandcluster.teachers.onnx_teacher import OnnxTeacher
+
+        return OnnxTeacher(path)
+
+    @staticmethod
+    def from_sklearn(model: Any) -> Teacher:
+        """A fitted scikit-learn regressor, asked by ``predict``; an MLPClassifier gives its raw outputs.
+
+        Raises:
+            BadInput: the model is not fitted, or answers with labels only.
+        """
+        from expandcluster.teachers.sklearn_teacher import SklearnTeacher
+
+        return SklearnTeacher(model)
+
+    @staticmethod
+    def from_torch(module: Any, inputs: int | None = None) -> Teacher:
+        """A PyTorch module, asked in evaluation mode and in its own dtype.
+
+        Args:
+            module: a ``torch.nn.Module`` from ``(samples, inputs)`` to ``(samples, outputs)``.
+            inputs: numbers in one input; those of its first linear layer where it is not given.
+
+        Raises:
+            BadInput: its inputs cannot be told.
+            MissingExtra: the extra ``torch`` is not installed.
+        """
+        from expandcluster.teachers.torch_teacher import TorchTeacher
+
+        return TorchTeacher(module, inputs)

@@ -1,0 +1,57 @@
+"""A Python function as a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from expandcluster.errors import BadInput, TeacherError
+from expandcluster.teachers.base import Teacher
+
+__all__ = ["CallableTeacher", "as_rows"]
+
+
+class CallableTeacher(Teacher):
+    """See :meth:`Teacher.from_callable`."""
+
+    def __init__(self, function: Callable[[np.ndarray], Any], inputs: int, outputs: int | None = None,
+                 dtype: np.dtype | type | None = None) -> None:
+        if not callable(function):
+            raise BadInput("teacher", got=type(function).__name__, expected="a function of an array",
+                           remedy="Use Teacher.from_sklearn, from_onnx, from_torch or from_data for other things.")
+        if isinstance(inputs, bool) or not isinstance(inputs, (int, np.integer)) or inputs < 1:
+            raise BadInput("inputs of the teacher", got=repr(inputs), expected="a positive integer",
+                           remedy="Say how many numbers one input has.")
+        self.function = function
+        asked = 0
+        if outputs is None or dtype is None:
+            first = as_rows(function(np.zeros((1, inputs))), 1)
+            asked, outputs = 1, outputs or first.shape[1]
+            dtype = dtype or (first.dtype if first.dtype in (np.float16, np.float32) else np.float64)
+        name = f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', type(function).__name__)}"
+        super().__init__(inputs, outputs, dtype, name, asked=asked)
+
+    def ask(self, x: np.ndarray) -> np.ndarray:
+        """Calls the function."""
+        return as_rows(self.function(x), len(x))
+
+
+def as_rows(answer: Any, samples: int) -> np.ndarray:
+    """An answer as ``(samples, outputs)``; one number for each sample may come without the second axis."""
+    try:
+        y = np.asarray(answer)
+        if y.dtype.kind not in "fiub":
+            y = y.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise TeacherError("the teacher's answers", got=f"what is no array of numbers ({error})",
+                           expected=f"{samples} rows of numbers",
+                           remedy="Return one row of numbers for each row of the input.") from error
+    if y.ndim == 1 and len(y) == samples:
+        y = y[:, None]
+    if y.ndim != 2 or len(y) != samples or y.shape[1] == 0:
+        raise TeacherError("the teacher's answers", got=f"shape {y.shape} for {samples} inputs",
+                           expected=f"shape ({samples}, outputs)",
+                           remedy="Return one row of numbers for each row of the input.")
+    return y

@@ -1,0 +1,52 @@
+"""A PyTorch module as a teacher."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from expandcluster.errors import BadInput, MissingExtra
+from expandcluster.teachers.base import Teacher
+from expandcluster.teachers.callable_teacher import as_rows
+
+__all__ = ["TorchTeacher"]
+
+
+class TorchTeacher(Teacher):
+    """See :meth:`Teacher.from_torch`."""
+
+    def __init__(self, module: Any, inputs: int | None = None) -> None:
+        try:
+            import torch
+        except ImportError as error:
+            raise MissingExtra("torch", "torch") from error
+        if not isinstance(module, torch.nn.Module):
+            raise BadInput("PyTorch teacher", got=type(module).__name__, expected="a torch.nn.Module",
+                           remedy="Use Teacher.from_callable for a function.")
+        self._torch, self._module = torch, module
+        parameter = next(module.parameters(), torch.zeros(0))
+        self._type, self._device = parameter.dtype, parameter.device
+        if inputs is None:
+            linear = [m for m in module.modules() if isinstance(m, torch.nn.Linear)]
+            if not linear:
+                raise BadInput("PyTorch teacher", got="a module without a Linear layer", expected="a known input size",
+                               remedy="Pass inputs=... .")
+            inputs = linear[0].in_features
+        dtype = np.float64 if self._type == torch.float64 else np.float32 if self._type == torch.float32 else np.float16
+        first = as_rows(self._answer(np.zeros((1, inputs))), 1)
+        super().__init__(inputs, first.shape[1], dtype, type(module).__name__, asked=1)
+
+    def ask(self, x: np.ndarray) -> np.ndarray:
+        """The module's outputs, without gradients and in evaluation mode."""
+        return as_rows(self._answer(x), len(x))
+
+    def _answer(self, x: np.ndarray) -> np.ndarray:
+        torch, training = self._torch, self._module.training
+        self._module.eval()
+        try:
+            with torch.no_grad():
+                y = self._module(torch.as_tensor(x, dtype=self._type, device=self._device))
+        finally:
+            self._module.train(training)
+        return y.to(torch.float64).cpu().numpy()

@@ -1,0 +1,103 @@
+"""What the command line shows: live progress on a terminal, plain lines when piped, tables at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from expandcluster.progress import Event, Progress
+
+if TYPE_CHECKING:
+    from expandcluster.compare import Comparison
+    from expandcluster.demo import DemoResult
+    from expandcluster.results import Recovery
+
+__all__ = ["print_comparison", "print_demo", "print_recovery", "watch"]
+
+
+@contextlib.contextmanager
+def watch(*, quiet: bool = False) -> Iterator[Progress]:
+    """Shows events on standard error: under a running clock on a terminal, as plain lines elsewhere.
+
+    Args:
+        quiet: show them on a terminal only.
+    """
+    console = Console(stderr=True, highlight=False)
+    start = time.perf_counter()
+
+    def line(event: Event) -> str:
+        return f"{time.perf_counter() - start:7.1f} s  {event.stage:<9} {event.message}"
+
+    if console.is_terminal:
+        with console.status("starting") as status:
+
+            def show(event: Event) -> None:
+                console.print(line(event), markup=False)
+                status.update(f"{event.stage} ...")
+
+            yield show
+        return
+
+    def show_plain(event: Event) -> None:
+        if not quiet:
+            console.print(line(event), markup=False, soft_wrap=True)
+
+    yield show_plain
+
+
+def print_recovery(recovery: Recovery) -> None:
+    """The table at the end of a recovery, and the verdict in words."""
+    certificate = recovery.certificate
+    rows = {
+        "verdict": recovery.verdict.name,
+        "hidden sizes": "-" if recovery.hidden_sizes is None else "-".join(map(str, recovery.hidden_sizes)),
+        "relative loss": f"{recovery.relative_loss:.1e} (noise floor {recovery.noise_floor:.1e})",
+        "queries": f"{recovery.queries:,}",
+        "seconds": f"{recovery.seconds:.1f}",
+    }
+    if certificate is not None:
+        rows["largest error bar"] = f"{certificate.largest_error_bar:.1e} of the largest parameter"
+        rows["found in"] = f"at least {certificate.support} students, of {certificate.students} at the noise floor"
+        if certificate.undetermined:
+            names = certificate.undetermined
+            rows["undetermined"] = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    if recovery.folder is not None:
+        rows["run folder"] = str(recovery.folder)
+    _print(rows)
+    Console(highlight=False).print(recovery.verdict.value, markup=False, soft_wrap=True)
+
+
+def print_comparison(result: Comparison) -> None:
+    """How far a network is from the truth."""
+    _print({
+        "layer sizes": "-".join(map(str, result.sizes)) + ("" if result.sizes_match else
+                                                         f" (truth: {'-'.join(map(str, result.true_sizes))})"),
+        "largest parameter error": f"{result.max_parameter_error:.1e}",
+        "exact": "yes" if result.exact else "no",
+    })
+
+
+def print_demo(result: DemoResult) -> None:
+    """The demo's one-row table."""
+    table = Table("layer sizes", "largest parameter error", "relative loss", "queries", "seconds", "verdict")
+    recovery = result.recovery
+    table.add_row("-".join(map(str, result.comparison.sizes)), f"{result.comparison.max_parameter_error:.1e}",
+                  f"{recovery.relative_loss:.1e}", f"{recovery.queries:,}", f"{recovery.seconds:.1f}",
+                  recovery.verdict.name)
+    console = Console(highlight=False)
+    console.print(table)
+    console.print(recovery.verdict.value, markup=False, soft_wrap=True)
+    console.print(f"Everything is in {recovery.folder}; compare again with: "
+                  f"expandcluster compare {recovery.folder} {result.truth}", markup=False, soft_wrap=True)
+
+
+def _print(rows: dict[str, str]) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    Console(highlight=False).print(table, markup=False)
