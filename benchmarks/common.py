@@ -81,6 +81,12 @@ def write_rows(rows: Iterable[Row], path: Path | None) -> None:
         path.write_text("".join(json.dumps(dataclasses.asdict(row)) + "\n" for row in rows))
 
 
+def foot(rows: list[Row]) -> str:
+    """The line under a table."""
+    exact, slowest = sum(r.exact for r in rows), max(r.seconds for r in rows)
+    return f"\n{exact} of {len(rows)} exact; slowest {slowest:.1f} s; {machine()}"
+
+
 def machine() -> str:
     """Processor, cores, commit and peak memory, for the head of a table."""
     commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 
+from benchmarks.common import HEAD, Row, foot, measure, random_teacher
+
 import expandcluster as ec
-from benchmarks.common import HEAD, Row, machine, measure, random_teacher
 
 ACTIVATIONS = ("tanh", "sigmoid", "g", "softplus", "gelu", "silu", "relu", "leaky_relu(0.07)")
 
@@ -21,7 +22,7 @@ def main(only: tuple[str, ...] = ()) -> list[Row]:
             continue
         truth = random_teacher(sizes, activation, seed)
         rows.append(measure(name, ec.Teacher.from_network(truth), truth, seed=seed))
-    print(f"\n{sum(r.exact for r in rows)} of {len(rows)} exact; slowest {max(r.seconds for r in rows):.1f} s; {machine()}")
+    print(foot(rows))
     return rows
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from benchmarks.common import HEAD, Row, foot, measure
+
 import expandcluster as ec
-from benchmarks.common import HEAD, Row, machine, measure
 from expandcluster.demo import train_digits
 from expandcluster.export.sklearn_models import network_from_sklearn
 
@@ -13,8 +14,9 @@ def main() -> list[Row]:
     rows = []
     for activation in ("tanh", "logistic", "relu"):
         model = train_digits(activation)
-        rows.append(measure(f"digits 64-16-10 {activation}", ec.Teacher.from_sklearn(model), network_from_sklearn(model)))
-    print(f"\n{sum(r.exact for r in rows)} of {len(rows)} exact; {machine()}")
+        truth = network_from_sklearn(model)
+        rows.append(measure(f"digits 64-16-10 {activation}", ec.Teacher.from_sklearn(model), truth))
+    print(foot(rows))
     return rows
 
 

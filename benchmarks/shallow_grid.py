@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from benchmarks.common import HEAD, Row, foot, measure, random_teacher
+
 import expandcluster as ec
-from benchmarks.common import HEAD, Row, machine, measure, random_teacher
 
 ACTIVATIONS = ("relu", "leaky_relu(0.07)", "elu(1.0)", "selu", "softplus", "gelu", "gelu_tanh", "silu", "mish", "tanh",
                "sigmoid", "softsign", "erf", "g")
@@ -16,7 +17,7 @@ def main() -> list[Row]:
         for seed in range(3):
             truth = random_teacher((6, 5, 2), activation, seed)
             rows.append(measure(f"{activation} 6-5-2, seed {seed}", ec.Teacher.from_network(truth), truth, seed=seed))
-    print(f"\n{sum(r.exact for r in rows)} of {len(rows)} exact; slowest {max(r.seconds for r in rows):.1f} s; {machine()}")
+    print(foot(rows))
     return rows
 
 

@@ -50,7 +50,7 @@ def certify(network: Network | None, reconstruction: Reconstruction, students: S
 
 def judge(certificate: Certificate | None, students: Students, probe: Probe, *, enough: int) -> Verdict:
     """The verdict that the evidence supports; doubt is never decided in favour of exact."""
-    if certificate is None or certificate.relative_loss > 100 * probe.floor:
+    if certificate is None or not certificate.relative_loss <= 100 * probe.floor:
         too_few = students.overfitted > students.at_floor or students.tried == 0 or students.at_floor > 0
         return Verdict.TOO_FEW_QUERIES if too_few else Verdict.CANNOT_IMITATE
     if certificate.undetermined:

@@ -111,6 +111,24 @@ def compare(
 
 
 @app.command()
+def report(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
+    out: Annotated[Path | None, typer.Option(help="HTML file to write. Default: RUN/report.html.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write everything known of a run into one HTML file that needs nothing else."""
+    from expandcluster.errors import BadInput, ExpandClusterError
+
+    try:
+        from expandcluster.report import write_report
+
+        path = write_report(run, out)
+    except (BadInput, ExpandClusterError) as error:
+        _fail(error)
+    print(json.dumps({"report": str(path)}) if as_json else path)
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Where everything is left.")] = Path("runs/demo"),
     as_json: Json = False,

@@ -21,7 +21,11 @@ def _is_count(value: object, least: int = 1) -> bool:
 
 
 def _is_positive(value: object) -> bool:
-    return isinstance(value, (int, float)) and math.isfinite(value) and value > 0
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, float) and 0 < value < 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +55,9 @@ class QueryOptions:
         _check(_is_positive(self.scale), "scale", self.scale, "a positive number")
         _check(self.max_queries is None or _is_count(self.max_queries), "max_queries", self.max_queries,
                "a positive integer or None")
-        _check(self.noise == 0 or _is_positive(self.noise), "noise", self.noise, "a number of at least 0")
+        _check(isinstance(self.noisy, bool), "noisy", self.noisy, "True or False")
+        _check(_is_positive(self.noise) or (self.noise == 0 and not isinstance(self.noise, bool)), "noise", self.noise,
+               "a number of at least 0")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +85,7 @@ class LMOptions:
         for name in ("steps", "check_every", "patience", "memory"):
             _check(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         _check(_is_positive(self.damping), "damping", self.damping, "a positive number")
-        _check(0 < self.progress < 1, "progress", self.progress, "a number between 0 and 1")
+        _check(_is_share(self.progress), "progress", self.progress, "a number between 0 and 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +112,9 @@ class AdamOptions:
         for name in ("epochs", "batch", "patience"):
             _check(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         _check(_is_positive(self.learning_rate), "learning_rate", self.learning_rate, "a positive number")
-        _check(0 < self.factor < 1, "factor", self.factor, "a number between 0 and 1")
+        _check(_is_positive(self.least_learning_rate), "least_learning_rate", self.least_learning_rate,
+               "a positive number")
+        _check(_is_share(self.factor), "factor", self.factor, "a number between 0 and 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,9 +142,12 @@ class ExpandOptions:
     def __post_init__(self) -> None:
         for name in ("students", "enough", "waves"):
             _check(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
-        _check(len(self.widths) > 0 and all(_is_count(w) for w in self.widths)
-               and list(self.widths) == sorted(set(self.widths)), "widths", self.widths, "growing positive integers")
+        widths = self.widths if isinstance(self.widths, tuple) else ()
+        _check(len(widths) > 0 and all(_is_count(w) for w in widths) and list(widths) == sorted(set(widths)),
+               "widths", self.widths, "a tuple of growing positive integers")
         _check(_is_positive(self.rho) and self.rho >= 1, "rho", self.rho, "a number of at least 1")
+        _check(isinstance(self.prune, bool), "prune", self.prune, "True or False")
+        _check(isinstance(self.lm, LMOptions), "lm", self.lm, "LMOptions")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,6 +172,8 @@ class ClusterOptions:
         _check(self.cut in ("gap", "paper"), "cut", self.cut, "'gap' or 'paper'")
         _check(_is_positive(self.gamma) and self.gamma <= 1, "gamma", self.gamma, "a number in (0, 1]")
         _check(_is_positive(self.beta), "beta", self.beta, "a positive angle in radians")
+        _check(self.contribution is None or _is_positive(self.contribution), "contribution", self.contribution,
+               "a positive number or None")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -170,3 +183,8 @@ class RecoverOptions:
     queries: QueryOptions = QueryOptions()
     expand: ExpandOptions = ExpandOptions()
     cluster: ClusterOptions = ClusterOptions()
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            kind = type(field.default)
+            _check(isinstance(getattr(self, field.name), kind), field.name, getattr(self, field.name), kind.__name__)

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.errors import RunFolderError
+from expandcluster.errors import BadInput, RunFolderError
 from expandcluster.expand.expand import Students
 from expandcluster.export.safetensors_file import save_network
 from expandcluster.networks import Network
@@ -79,9 +79,13 @@ class Run:
         path = None if self.folder is None else self.folder / "stages" / f"{name}.safetensors"
         if path is not None and path.exists():
             value, header = load(path, {**names(_STAGE_RESULTS), "Network": self._network})
-            self.timings[name] = float(header["seconds"])
+            try:
+                self.timings[name], used = float(header["seconds"]), int(header["answers"])
+            except (KeyError, ValueError) as error:
+                raise BadInput(f"file {path}", got=f"a header that does not fit ({error})", expected="a finished stage",
+                               remedy="Start a new run in another folder.") from error
             if self.answers is not None:
-                self.answers.use_first(int(header["answers"]))
+                self.answers.use_first(used)
             return value
         start = time.perf_counter()
         value = function(*args)
@@ -143,8 +147,9 @@ def open_run(folder: Path | None, about: dict[str, Any], activation: Activation)
     if folder is None:
         yield Run(None, activation, about["outputs"])
         return
-    _claim(folder, about)
+    _check(folder, about)
     with _locked(folder):
+        _claim(folder, about)  # checks again: another process may have been faster
         run = Run(folder, activation, about["outputs"])
         try:
             yield run
@@ -154,7 +159,15 @@ def open_run(folder: Path | None, about: dict[str, Any], activation: Activation)
 
 
 def _claim(folder: Path, about: dict[str, Any]) -> None:
-    """Check that a folder is free or holds this run; a fresh one is marked as this run's."""
+    """Mark a free folder as this run's."""
+    if not _check(folder, about):
+        versions = {name: importlib.metadata.version(name) for name in _DISTRIBUTIONS}
+        write_json(folder / "run.json", {"run": about, "versions": {"python": platform.python_version(), **versions},
+                                         "machine": platform.platform()})
+
+
+def _check(folder: Path, about: dict[str, Any]) -> bool:
+    """Whether a folder holds this run (else it is free); anything else in it is refused, and left as it is."""
     path = folder / "run.json"
     elsewhere = "Choose another folder with --out, or remove this one."
     if folder.exists() and not folder.is_dir():
@@ -163,7 +176,7 @@ def _claim(folder: Path, about: dict[str, Any]) -> None:
         try:
             there = json.loads(path.read_text())["run"]
             different = sorted(key for key in about.keys() | there.keys() if there.get(key) != about.get(key))
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, RecursionError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunFolderError(f"run folder {folder}", got=f"a damaged run.json ({error})", expected="a run",
                                  remedy=elsewhere) from error
         if different:
@@ -171,13 +184,12 @@ def _claim(folder: Path, about: dict[str, Any]) -> None:
             raise RunFolderError(f"run folder {folder}",
                                  got=f"another run: its {key} is {_short(there.get(key))}",
                                  expected=f"{key} {_short(about.get(key))}", remedy=elsewhere)
-        return
-    if folder.is_dir() and any(entry.name != ".lock" for entry in folder.iterdir()):
+        return True
+    if folder.is_dir() and not all(entry.name == ".lock" or entry.match(".run.json.*.part")  # killed while writing
+                                   for entry in folder.iterdir()):
         raise RunFolderError(f"run folder {folder}", got="a folder with other files in it",
                              expected="an empty or new folder", remedy="Choose another folder with --out.")
-    versions = {name: importlib.metadata.version(name) for name in _DISTRIBUTIONS}
-    write_json(path, {"run": about, "versions": {"python": platform.python_version(), **versions},
-                      "machine": platform.platform()})
+    return False
 
 
 def _short(value: object) -> str:
@@ -189,11 +201,17 @@ def _short(value: object) -> str:
 def _locked(folder: Path) -> Iterator[None]:
     """Two processes must not work in one folder; the lock goes with the process that holds it."""
     try:
-        import fcntl
-    except ImportError:  # not on this system
-        yield
-        return
-    with (folder / ".lock").open("w") as lock:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = (folder / ".lock").open("w")
+    except OSError as error:
+        raise RunFolderError(f"run folder {folder}", got=f"a folder that cannot be written ({error.strerror})",
+                             expected="a folder of its own", remedy="Choose another folder with --out.") from error
+    with handle as lock:
+        try:
+            import fcntl
+        except ImportError:  # not on this system
+            yield
+            return
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

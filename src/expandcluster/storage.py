@@ -63,6 +63,8 @@ def _strict(value: Any) -> Any:
         return {str(key): _strict(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
         return [_strict(entry) for entry in value]
+    if isinstance(value, np.generic):
+        value = value.item()
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value
@@ -70,7 +72,7 @@ def _strict(value: Any) -> Any:
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], header: dict[str, str]) -> None:
     """Write a safetensors file, atomically."""
-    write_bytes(path, save({name: np.ascontiguousarray(a) for name, a in arrays.items()}, metadata=header))
+    write_bytes(path, save({name: np.asarray(a, order="C") for name, a in arrays.items()}, metadata=header))
 
 
 def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -127,7 +129,7 @@ def load(path: Path, classes: dict[str, Callable[..., Any]]) -> tuple[Any, dict[
     arrays, header = read_arrays(path)
     try:
         return unpack(json.loads(header["value"]), arrays, classes), header
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise BadInput(f"file {path}", got=f"contents that do not fit ({error})", expected="a file of this version",
                        remedy="Start a new run in another folder.") from error
 

@@ -14,12 +14,14 @@ import numpy as np
 
 from expandcluster.activations import Activation, activation_names, get_activation
 from expandcluster.errors import BadInput, MissingExtra
+from expandcluster.export.onnx_reference import reference_evaluator
 from expandcluster.networks import Network
 from expandcluster.storage import write_bytes
 
 __all__ = ["network_from_onnx", "network_to_onnx", "read_model"]
 
 _PASSED_OVER = ("Identity", "Cast", "Flatten", "Reshape", "Dropout")
+_FLOATS = (1, 10, 11, 16)  # TensorProto.FLOAT, FLOAT16, DOUBLE, BFLOAT16
 
 
 def read_model(path: str | os.PathLike[str]) -> Any:
@@ -84,6 +86,8 @@ class _Chain:
         for node in self.model.graph.node:
             if node.op_type == "Constant":
                 self.constants[node.output[0]] = _constant(node)
+            elif node.op_type == "Cast" and node.attribute[0].i not in _FLOATS:
+                raise self._refuse("a Cast to what is no floating-point type")
             elif node.op_type in _PASSED_OVER and self.at == node.input[0] and not self.between:
                 self.at = node.output[0]
             else:
@@ -92,6 +96,8 @@ class _Chain:
             raise self._refuse(f"{self.between[-1].op_type} after the last linear layer")
         if not self.weights:
             raise self._refuse("no linear layer")
+        if not self.between and self.model.graph.output[0].name != self.at:
+            raise self._refuse(f"the first output '{self.model.graph.output[0].name}' before the last linear layer")
         if len({a.name for a in self.activations}) > 1:
             raise self._refuse("activations " + ", ".join(a.name for a in self.activations))
         activation = self.activations[0] if self.activations else get_activation("identity")
@@ -140,7 +146,6 @@ class _Chain:
     def _evaluate(self, end: str) -> tuple[np.ndarray, np.ndarray]:
         """Values of the nodes in between, on a grid."""
         from onnx import TensorProto, helper, numpy_helper
-        from onnx.reference import ReferenceEvaluator
 
         single = self.model.graph.input[0].type.tensor_type.elem_type != TensorProto.DOUBLE
         kind = TensorProto.FLOAT if single else TensorProto.DOUBLE
@@ -152,7 +157,7 @@ class _Chain:
             [helper.make_tensor_value_info(end, kind, None)],
             [numpy_helper.from_array(a, n) for n, a in self.constants.items() if n in used],
         )
-        evaluator: Any = ReferenceEvaluator(helper.make_model(part, opset_imports=self.model.opset_import))
+        evaluator = reference_evaluator(helper.make_model(part, opset_imports=self.model.opset_import))
         values = evaluator.run(None, {self.at: z})[0]
         if np.shape(values) != z.shape:
             raise self._refuse("what is not elementwise between linear layers")
@@ -166,7 +171,7 @@ class _Chain:
 
 def _recognise(z: np.ndarray, values: np.ndarray, chain: _Chain) -> Activation:
     """The listed activation with these values."""
-    slope, alpha = -float(values[np.argmin(np.abs(z + 1.0))]), -float(values[0]) / -np.expm1(z[0])
+    slope, alpha = -float(values[np.argmin(np.abs(z + 1.0))]), float(values[0] / np.expm1(z[0]))
     names = [n for n in activation_names() if n not in ("leaky_relu", "elu")]
     candidates = [*names, f"leaky_relu({slope:.7g})", f"leaky_relu({slope!r})", f"elu({alpha:.7g})", f"elu({alpha!r})"]
     single = np.array_equal(values, values.astype(np.float32))
@@ -185,10 +190,34 @@ def _constant(node: Any) -> np.ndarray:
             else np.asarray(attribute.f if attribute.name == "value_float" else list(attribute.floats)))
 
 
-# ONNX operators of the listed activations; those that have none are written as several nodes.
+# ONNX operators of the listed activations that have one.
 _OPERATORS = {"relu": "Relu", "selu": "Selu", "softplus": "Softplus", "tanh": "Tanh", "sigmoid": "Sigmoid",
               "softsign": "Softsign", "erf": "Erf", "mish": "Mish", "identity": "Identity", "gelu": "Gelu",
               "gelu_tanh": "Gelu", "leaky_relu": "LeakyRelu", "elu": "Elu"}
+
+Formula = list[tuple[str | float, ...]]  # steps (result, operator, operands): z is the input, "" the output
+
+
+def _formula(kind: str, parameter: float) -> Formula | None:
+    """Activations as several nodes: those without an operator, and those whose operator has float32 constants."""
+    below: Formula = [("r", "Relu", "z"), ("n", "Sub", "z", "r")]  # max(z, 0) and min(z, 0)
+    expm1: Formula = [*below, ("e", "Exp", "n"), ("d", "Sub", "e", 1.0)]
+    if kind == "leaky_relu":
+        return [*below, ("m", "Mul", "n", parameter), ("", "Add", "r", "m")]
+    if kind == "elu":
+        return [*expm1, ("m", "Mul", "d", parameter), ("", "Add", "r", "m")]
+    if kind == "selu":  # constants of Klambauer et al. 2017, Self-normalizing neural networks
+        return [*expm1, ("m", "Mul", "d", 1.6732632423543772), ("a", "Add", "r", "m"),
+                ("", "Mul", "a", 1.0507009873554805)]
+    if kind == "gelu_tanh":
+        return [("s", "Mul", "z", "z"), ("c", "Mul", "s", "z"), ("k", "Mul", "c", 0.044715), ("i", "Add", "z", "k"),
+                ("u", "Mul", "i", float(np.sqrt(2 / np.pi))), ("t", "Tanh", "u"), ("a", "Add", "t", 1.0),
+                ("h", "Mul", "z", 0.5), ("", "Mul", "h", "a")]
+    if kind == "silu":
+        return [("s", "Sigmoid", "z"), ("", "Mul", "z", "s")]
+    if kind == "g":
+        return [("f", "Mul", "z", 4.0), ("s", "Sigmoid", "f"), ("p", "Softplus", "z"), ("", "Add", "s", "p")]
+    return None
 
 
 def network_to_onnx(network: Network, path: str | os.PathLike[str], dtype: type = np.float64) -> None:
@@ -216,7 +245,7 @@ def network_to_onnx(network: Network, path: str | os.PathLike[str], dtype: type 
         out = "y" if layer == last else f"z{layer}"
         nodes.append(helper.make_node("Gemm", [at, f"W{layer}", f"b{layer}"], [out], transB=1))
         if layer < last:
-            nodes += _activation_nodes(network.activation.name, out, f"h{layer}", dtype)
+            nodes += _activation_nodes(network.activation.name, out, f"h{layer}", np.dtype(dtype))
         at = f"h{layer}"
     graph = helper.make_graph(nodes, "network", [helper.make_tensor_value_info("x", kind, ["batch", network.sizes[0]])],
                               [helper.make_tensor_value_info("y", kind, ["batch", network.sizes[-1]])], tensors)
@@ -224,24 +253,27 @@ def network_to_onnx(network: Network, path: str | os.PathLike[str], dtype: type 
     write_bytes(Path(path), model.SerializeToString())
 
 
-def _activation_nodes(name: str, source: str, target: str, dtype: type) -> list[Any]:
+def _activation_nodes(name: str, source: str, target: str, dtype: np.dtype) -> list[Any]:
     from onnx import helper, numpy_helper
 
     kind, _, parameter = name.partition("(")
-    if kind in _OPERATORS:
+    formula = _formula(kind, float(parameter[:-1] or 0.0)) if kind not in _OPERATORS or dtype == np.float64 else None
+    if formula is None and kind not in _OPERATORS:
+        raise BadInput("activation", got=name, expected="a listed activation",
+                       remedy="Only listed activations have a form in ONNX; save the network as safetensors.")
+    if formula is None:
         attributes: dict[str, Any] = {"alpha": float(parameter[:-1])} if parameter else {}
         if kind == "gelu_tanh":
             attributes = {"approximate": "tanh"}
         return [helper.make_node(_OPERATORS[kind], [source], [target], **attributes)]
-    if kind == "silu":
-        return [helper.make_node("Sigmoid", [source], [f"{target}_s"]),
-                helper.make_node("Mul", [source, f"{target}_s"], [target])]
-    if kind == "g":
-        four = numpy_helper.from_array(np.array(4.0, dtype))
-        return [helper.make_node("Constant", [], [f"{target}_4"], value=four),
-                helper.make_node("Mul", [source, f"{target}_4"], [f"{target}_4z"]),
-                helper.make_node("Sigmoid", [f"{target}_4z"], [f"{target}_s"]),
-                helper.make_node("Softplus", [source], [f"{target}_p"]),
-                helper.make_node("Add", [f"{target}_s", f"{target}_p"], [target])]
-    raise BadInput("activation", got=name, expected="a listed activation",
-                   remedy="Only listed activations have a form in ONNX; save the network as safetensors.")
+    nodes = []
+    for result, operator, *operands in formula:
+        inputs = []
+        for operand in operands:
+            inputs.append(source if operand == "z" else f"{target}_{operand}")
+            if isinstance(operand, float):
+                inputs[-1] = f"{target}_{result}_{operand}"
+                value = numpy_helper.from_array(np.array(operand, dtype))
+                nodes.append(helper.make_node("Constant", [], inputs[-1:], value=value))
+        nodes.append(helper.make_node(str(operator), inputs, [f"{target}_{result}" if result else target]))
+    return nodes

@@ -48,7 +48,7 @@ def load_network(path: str | os.PathLike[str], activation: Activation | Elementw
         layers = range(1, len(arrays) // 2 + 1)
         weights, biases = tuple(arrays[f"W{i}"] for i in layers), tuple(arrays[f"b{i}"] for i in layers)
         name = str(about["activation"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, RecursionError, TypeError, ValueError) as error:
         raise BadInput(f"file {path}", got=f"arrays {sorted(arrays)[:6]} ({error})",
                        expected="a network written by expandcluster (W1, b1, W2, ...)",
                        remedy="Use save_network to write it.") from error

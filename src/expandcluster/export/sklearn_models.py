@@ -20,4 +20,7 @@ def network_from_sklearn(model: Any) -> Network:
         raise BadInput("scikit-learn model", got=type(model).__name__,
                        expected="a fitted MLPRegressor or MLPClassifier",
                        remedy="Call its fit method first.")
+    if not hasattr(model, "classes_") and getattr(model, "out_activation_", "identity") != "identity":
+        raise BadInput("scikit-learn model", got=f"outputs passed through {model.out_activation_}",
+                       expected="an MLPRegressor of squared error", remedy="A network's last layer is linear here.")
     return Network(tuple(w.T for w in model.coefs_), tuple(model.intercepts_), model.activation)

@@ -27,8 +27,7 @@ def network_from_torch(module: Any) -> Network:
         import torch
     except ImportError as error:
         raise MissingExtra("torch", "torch") from error
-    parts = [m for m in module.modules() if not list(m.children())]
-    parts = [m for m in parts if not isinstance(m, (torch.nn.Flatten, torch.nn.Dropout))]
+    parts = [m for m in _flat(module, torch.nn.Sequential) if not isinstance(m, (torch.nn.Flatten, torch.nn.Dropout))]
     linear, between = parts[0::2], parts[1::2]
     if not parts or len(parts) % 2 == 0 or not all(isinstance(m, torch.nn.Linear) for m in linear):
         raise BadInput("PyTorch module", got=f"modules {[type(m).__name__ for m in parts]}",
@@ -43,8 +42,17 @@ def network_from_torch(module: Any) -> Network:
     return Network(weights, biases, activations[0] if activations else get_activation("identity"))
 
 
+def _flat(module: Any, sequential: Any) -> list[Any]:
+    """The modules of nested Sequentials in the order they are called in; one may occur in several places."""
+    if isinstance(module, sequential):
+        return [part for child in module._modules.values() for part in _flat(child, sequential)]
+    return [module]
+
+
 def _activation(module: Any) -> Activation:
     kind = type(module).__name__
+    if kind == "Softplus" and module.beta != 1:
+        kind = f"Softplus(beta={module.beta})"
     if kind == "LeakyReLU":
         return get_activation(f"leaky_relu({module.negative_slope!r})")
     if kind == "ELU":

@@ -6,13 +6,14 @@ the middle of a record loses that record only.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 
-from expandcluster.errors import ExpandClusterError
+from expandcluster.errors import ExpandClusterError, RunFolderError
 
 __all__ = ["Answers"]
 
@@ -47,7 +48,15 @@ class Answers:
         return self._count
 
     def use_first(self, count: int) -> None:
-        """The first ``count`` records were used by stages that are finished."""
+        """The first ``count`` records were used by stages that are finished.
+
+        Raises:
+            RunFolderError: there are fewer records than that.
+        """
+        if count > self._count:
+            raise RunFolderError(f"answers in {self.path}", got=f"{self._count} records",
+                                 expected=f"at least {count}, which finished stages have used",
+                                 remedy="The file was cut or replaced; start a new run in another folder.")
         self._used[:count] = True
         self.used = int(self._used[: self._count].sum())
 
@@ -57,9 +66,14 @@ class Answers:
         return [hashlib.blake2b(row.tobytes(), digest_size=16, key=salt).digest() for row in np.ascontiguousarray(x)]
 
     def unused(self, keys: list[bytes]) -> np.ndarray:
-        """Which of them this run has not yet counted as queries: not stored, or stored by a killed sitting."""
+        """Which of them this run has not yet counted as queries: not stored, or stored by a killed sitting.
+
+        Of equal keys only the first is to be counted.
+        """
         places = self._places(keys)
-        return (places < 0) | ~self._used[places]
+        first = np.zeros(len(keys), bool)
+        first[list({key: i for i, key in reversed(list(enumerate(keys)))}.values())] = True
+        return first & ((places < 0) | ~self._used[places])
 
     def missing(self, keys: list[bytes]) -> np.ndarray:
         """Which of them are not stored."""
@@ -94,7 +108,8 @@ class Answers:
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with contextlib.suppress(OSError):  # all that was asked is stored, or an error was raised before
+            self._file.close()
 
     def _places(self, keys: list[bytes]) -> np.ndarray:
         return np.array([self._place.get(key, -1) for key in keys], dtype=np.int64)

@@ -10,8 +10,6 @@ from expandcluster.teachers.base import Teacher
 
 __all__ = ["Ledger"]
 
-_BATCH = 4096
-
 
 class Ledger:
     """Asks a teacher in batches and keeps count.
@@ -60,13 +58,14 @@ class Ledger:
         if self.answers is None:
             self._check_budget(len(x))
             self._asked += len(x)
-            return np.concatenate([self._answer(x[i : i + _BATCH]) for i in range(0, len(x), _BATCH)])
+            batch = self.teacher.batch
+            return np.concatenate([self._answer(x[i : i + batch]) for i in range(0, len(x), batch)])
         keys = self.answers.keys(x, again)
         self._check_budget(int(self.answers.unused(keys).sum()))
         new = {keys[i]: i for i in np.flatnonzero(self.answers.missing(keys))}  # each input once
         rows = list(new.values())
-        for start in range(0, len(rows), _BATCH):
-            part = rows[start : start + _BATCH]
+        for start in range(0, len(rows), self.teacher.batch):
+            part = rows[start : start + self.teacher.batch]
             self.answers.add([keys[i] for i in part], self._answer(x[part]))
         return self.answers.get(keys)
 

@@ -18,6 +18,7 @@ from expandcluster.queries.source import Source
 __all__ = ["RowSpace", "find_row_space"]
 
 _FALL = 1e3  # singular values must fall by this factor at the rank
+_FRESH = 48  # inputs that confirm a subspace
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,21 +50,26 @@ def find_row_space(source: Source, probe: Probe, seed: int = 0, progress: Progre
 
 
 def _search(source: Source, probe: Probe, rng: np.random.Generator) -> RowSpace:
-    """More Jacobians until their singular values show the rank, or that there is none to find."""
+    """More Jacobians until their singular values show the rank and fresh answers confirm it."""
     d, outputs = source.teacher.inputs, source.teacher.outputs
     if not source.chosen or source.inputs is not None or probe.changing or d < 3:
         return RowSpace()
-    step = max(probe.noise, 1e-16) ** (1.0 / 3.0) * source.options.scale
+    scale = source.options.scale
+    step = max(probe.noise, 1e-16) ** (1.0 / 3.0) * scale
     rows, values = np.zeros((0, d)), np.zeros(0)
+    at = rng.normal(size=d) * scale
     while len(rows) < 2 * d + 4 and source.available >= 4 * d:
-        rows = np.concatenate([rows, _jacobian(source, rng.normal(size=d) * source.options.scale, step)])
+        rows = np.concatenate([rows, _jacobian(source, at, step)])
+        at = rng.normal(size=d) * scale
         if len(rows) < max(8, 2 * outputs):
             continue
         values, basis = np.linalg.svd(rows)[1:]
-        rank = _rank(values, probe.noise / step * source.options.scale)
+        rank = _rank(values, probe.noise / step * scale)
         if rank is not None and len(rows) >= 2 * rank + 4:
-            confirmed = _confirmed(source, probe, basis[:rank].T, rng)
-            return RowSpace(basis[:rank].T if confirmed else None, values)
+            unexplained = _unexplained(source, probe, basis[:rank].T, rng)
+            if unexplained is None:
+                return RowSpace(basis[:rank].T, values)
+            at = unexplained  # a neuron that was silent so far is active here
     return RowSpace(None, values)
 
 
@@ -87,9 +93,15 @@ def _rank(values: np.ndarray, error: float) -> int | None:
     return best + 1 if falls[best] >= _FALL else None
 
 
-def _confirmed(source: Source, probe: Probe, basis: np.ndarray, rng: np.random.Generator) -> bool:
-    """Answers at fresh points must not change when what lies outside the subspace is taken away."""
-    x = rng.normal(size=(16, len(basis))) * source.options.scale
+def _unexplained(source: Source, probe: Probe, basis: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+    """A fresh input whose answer changes when what lies outside the subspace is taken away; None if there is none.
+
+    A third of the inputs lie three times as far out, where neurons are active that are silent elsewhere.
+    """
+    x = rng.normal(size=(_FRESH, len(basis))) * source.options.scale
+    x[::3] *= 3.0
     inside, outside = source.ask(source.rounded(x @ basis @ basis.T)), source.ask(source.rounded(x))
     spread = np.sqrt(np.mean((outside - outside.mean(axis=0)) ** 2))
-    return bool(np.sqrt(np.mean((inside - outside) ** 2)) <= max(1e-5, 1e4 * probe.noise) * spread)
+    error = np.sqrt(np.mean((inside - outside) ** 2, axis=1))
+    worst = int(np.argmax(error))
+    return x[worst] if error[worst] > max(1e-5, 1e4 * probe.noise) * spread else None

@@ -11,6 +11,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from expandcluster.networks import Network
+    from expandcluster.teachers.http_teacher import HttpOptions
 
 __all__ = ["Teacher"]
 
@@ -25,7 +26,10 @@ class Teacher(abc.ABC):
         name: what it is called in messages and in the run folder.
         fingerprint: changes when the teacher does, as far as that can be known without asking it.
         asked: inputs it was asked to learn how many outputs it has.
+        batch: inputs it likes to be asked at once; what is answered is stored after each such batch.
     """
+
+    batch: int = 4096
 
     def __init__(self, inputs: int, outputs: int, dtype: np.dtype | type, name: str, *, fingerprint: str = "",
                  asked: int = 0) -> None:
@@ -69,6 +73,28 @@ class Teacher(abc.ABC):
         from expandcluster.teachers.table import TableTeacher
 
         return TableTeacher(x, y)
+
+    @staticmethod
+    def from_http(url: str, model: str | None = None, options: HttpOptions | None = None) -> Teacher:
+        """A model behind an inference server that speaks the Open Inference Protocol v2 over REST.
+
+        Sizes and datatypes come from the server's metadata of the model, which costs no query.
+
+        Args:
+            url: ``http://host:port/v2/models/NAME`` or ``.../NAME/versions/V``; the address of the
+                server if ``model`` is given. User, password and query string appear in no name.
+            model: name of the model.
+            options: batches, pace, repeats and key; see
+                :class:`~expandcluster.teachers.http_teacher.HttpOptions`.
+
+        Raises:
+            BadInput: the address is none, or the key is missing.
+            TeacherError: the server does not answer, refuses, or serves no such model.
+            MissingExtra: the extra ``http`` is not installed.
+        """
+        from expandcluster.teachers.http_teacher import HttpTeacher
+
+        return HttpTeacher(url, model, options)
 
     @staticmethod
     def from_network(network: Network) -> Teacher:

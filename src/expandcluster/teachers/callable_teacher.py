@@ -21,15 +21,17 @@ class CallableTeacher(Teacher):
         if not callable(function):
             raise BadInput("teacher", got=type(function).__name__, expected="a function of an array",
                            remedy="Use Teacher.from_sklearn, from_onnx, from_torch or from_data for other things.")
-        if isinstance(inputs, bool) or not isinstance(inputs, (int, np.integer)) or inputs < 1:
-            raise BadInput("inputs of the teacher", got=repr(inputs), expected="a positive integer",
-                           remedy="Say how many numbers one input has.")
+        for what, count in (("inputs", inputs), ("outputs", 1 if outputs is None else outputs)):
+            if isinstance(count, bool) or not isinstance(count, (int, np.integer)) or count < 1:
+                raise BadInput(f"{what} of the teacher", got=repr(count), expected="a positive integer",
+                               remedy=f"Say how many numbers one {'input' if what == 'inputs' else 'answer'} has.")
         self.function = function
         asked = 0
         if outputs is None or dtype is None:
             first = as_rows(function(np.zeros((1, inputs))), 1)
-            asked, outputs = 1, outputs or first.shape[1]
-            dtype = dtype or (first.dtype if first.dtype in (np.float16, np.float32) else np.float64)
+            asked, outputs = 1, first.shape[1] if outputs is None else outputs
+            if dtype is None:
+                dtype = first.dtype if first.dtype in (np.float16, np.float32) else np.float64
         name = f"{getattr(function, '__module__', '')}:{getattr(function, '__qualname__', type(function).__name__)}"
         super().__init__(inputs, outputs, dtype, name, asked=asked)
 
@@ -42,6 +44,8 @@ def as_rows(answer: Any, samples: int) -> np.ndarray:
     """An answer as ``(samples, outputs)``; one number for each sample may come without the second axis."""
     try:
         y = np.asarray(answer)
+        if y.dtype.kind == "c":
+            raise TypeError("complex numbers")
         if y.dtype.kind not in "fiub":
             y = y.astype(np.float64)
     except (TypeError, ValueError) as error:

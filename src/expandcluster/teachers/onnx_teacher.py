@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import numpy as np
 
 from expandcluster.errors import BadInput
 from expandcluster.export.onnx_file import read_model
+from expandcluster.export.onnx_reference import reference_evaluator
 from expandcluster.teachers.base import Teacher
 from expandcluster.teachers.callable_teacher import as_rows
 
 __all__ = ["OnnxTeacher"]
 
+_MOST_NUMBERS = 2**24
 _TYPES = {"tensor(double)": np.float64, "tensor(float)": np.float32, "tensor(float16)": np.float16}
 
 
@@ -32,8 +35,20 @@ class OnnxTeacher(Teacher):
         self._batch, self._shape = shape[0], shape[1:]
         self._type = _TYPES[type_name]
         self._output = model.graph.output[0].name
-        inputs = int(np.prod(self._shape))
-        first = self._answer(np.zeros((1, inputs)))
+        inputs = math.prod(self._shape)
+        if inputs * (self._batch or 1) > _MOST_NUMBERS:
+            raise BadInput(f"ONNX file {path}",
+                           got=f"inputs of {inputs} numbers in batches of {self._batch or 'any size'}",
+                           expected=f"at most {_MOST_NUMBERS} numbers in a batch",
+                           remedy="Export a smaller model, or one of free batch size.")
+        try:
+            first = self._answer(np.zeros((1, inputs)))
+        except BadInput:
+            raise
+        except Exception as error:  # whatever an operator raises
+            raise BadInput(f"ONNX file {path}", got=f"a model that fails on an input of zeros ({_short(error)})",
+                           expected=f"answers to a batch of shape (batch, {', '.join(map(str, self._shape))})",
+                           remedy="Run the model in the library it comes from and export it again.") from error
         super().__init__(inputs, first.shape[1], self._type, Path(path).name, asked=1,
                          fingerprint=hashlib.sha256(model.SerializeToString()).hexdigest()[:16])
 
@@ -65,14 +80,17 @@ def _open(model: Any, path: str | os.PathLike[str]) -> tuple[Any, str]:
         session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         return session, "onnxruntime"
     except Exception as problem:
-        from onnx.reference import ReferenceEvaluator
-
         try:
-            return ReferenceEvaluator(model), "onnx.reference"
+            return reference_evaluator(model), "onnx.reference"
         except Exception:
-            raise BadInput(f"ONNX file {path}", got=f"a model that cannot be run ({problem})",
+            raise BadInput(f"ONNX file {path}", got=f"a model that cannot be run ({_short(problem)})",
                            expected="a model that onnxruntime or onnx's reference evaluator runs",
                            remedy="Export it again with an older opset or standard operators.") from problem
+
+
+def _short(error: Exception) -> str:
+    """The first words of a message that may be many lines long."""
+    return " ".join(str(error).split())[:160]
 
 
 def _single_input(model: Any, path: str | os.PathLike[str]) -> tuple[str, tuple[Any, ...], str]:
@@ -92,5 +110,6 @@ def _single_input(model: Any, path: str | os.PathLike[str]) -> tuple[str, tuple[
                        remedy="Export the model with a fixed input size.")
     kinds = {TensorProto.DOUBLE: "tensor(double)", TensorProto.FLOAT: "tensor(float)",
              TensorProto.FLOAT16: "tensor(float16)"}
-    kind = kinds.get(tensor.elem_type) or TensorProto.DataType.Name(tensor.elem_type)
+    known = {number: name for name, number in TensorProto.DataType.items()}
+    kind = kinds.get(tensor.elem_type) or known.get(tensor.elem_type, str(tensor.elem_type))
     return entries[0].name, tuple(shape), kind

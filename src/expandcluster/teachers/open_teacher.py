@@ -5,28 +5,35 @@ from __future__ import annotations
 import importlib
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from expandcluster.errors import BadInput
 from expandcluster.teachers.base import Teacher
 
+if TYPE_CHECKING:
+    from expandcluster.teachers.http_teacher import HttpOptions
+
 __all__ = ["open_teacher"]
 
-_FORMATS = ".onnx, .npz, .csv, .parquet, .safetensors, or module:function"
+_FORMATS = ".onnx, .npz, .csv, .parquet, .safetensors, module:function, or http://host:port/v2/models/NAME"
 _PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".pt2", ".dill", ".npy")
 
 
-def open_teacher(text: str, input_size: int | None = None) -> Teacher:
-    """The teacher in an .onnx file, a table, a safetensors network, or ``module:name`` in Python.
+def open_teacher(text: str, input_size: int | None = None, http: HttpOptions | None = None) -> Teacher:
+    """The teacher in an .onnx file, a table, a safetensors network, in Python, or behind a server.
 
     Args:
-        text: a path, or ``module:name`` where name is a function, a teacher, a scikit-learn model
-            or a PyTorch module; modules of the working directory are found.
+        text: a path; ``module:name`` where name is a function, a teacher, a scikit-learn model
+            or a PyTorch module, and modules of the working directory are found; or
+            ``http://host:port/v2/models/NAME[/versions/V]``.
         input_size: numbers in one input of a function.
+        http: how a server is asked.
 
     Raises:
         BadInput: there is no such teacher, or it cannot be used.
     """
+    if text.lower().startswith(("http://", "https://")):
+        return Teacher.from_http(text, options=http)
     path = Path(text)
     suffix = path.suffix.lower()
     if suffix in _PICKLES:

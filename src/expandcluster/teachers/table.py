@@ -54,6 +54,8 @@ class TableTeacher(Teacher):
 def _numbers(array: Any, what: str) -> np.ndarray:
     try:
         array = np.asarray(array)
+        if array.dtype.kind == "c":
+            raise TypeError("complex numbers")
         if array.dtype.kind not in "fiub":
             array = array.astype(np.float64)
     except (TypeError, ValueError) as error:
@@ -150,7 +152,7 @@ def _read_csv(path: Path) -> dict[str, np.ndarray]:
             except ValueError as error:
                 raise BadInput(f"table {path}", got=f"what is no number in line {number} ({error})",
                                expected="numbers", remedy="Mend that line.") from error
-    return _by_name(header, np.array(values, dtype=np.float64).reshape(-1, len(header)))
+    return _by_name(header, list(np.array(values, dtype=np.float64).reshape(-1, len(header)).T))
 
 
 def _read_parquet(path: Path) -> dict[str, np.ndarray]:
@@ -159,15 +161,14 @@ def _read_parquet(path: Path) -> dict[str, np.ndarray]:
     except ImportError as error:
         raise MissingExtra("pyarrow", "parquet") from error
     table = parquet.read_table(path)
-    columns = [table.column(i).to_numpy() for i in range(table.num_columns)]
-    return _by_name(table.column_names, np.column_stack(columns) if columns else np.zeros((0, 0)))
+    return _by_name(table.column_names, [table.column(i).to_numpy() for i in range(table.num_columns)])
 
 
-def _by_name(header: list[str], values: np.ndarray) -> dict[str, np.ndarray]:
-    """Columns whose names begin with x and with y, in their order."""
+def _by_name(header: list[str], columns: list[np.ndarray]) -> dict[str, np.ndarray]:
+    """Columns whose names begin with x and with y, in their order; x and y keep their own types."""
     places = {letter: [i for i, name in enumerate(header) if name[:1].lower() == letter] for letter in "xy"}
     stray = sorted(set(range(len(header))) - set(itertools.chain(*places.values())))
     if stray:
         raise BadInput("table", got=f"a column named '{header[stray[0]]}'", expected=_LAYOUT,
                        remedy="Name every column in the first line.")
-    return {letter: values[:, at] for letter, at in places.items() if at}
+    return {letter: np.column_stack([columns[i] for i in at]) for letter, at in places.items() if at}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from expandcluster.errors import BadInput, MissingExtra
+from expandcluster.errors import BadInput, MissingExtra, TeacherError
 from expandcluster.teachers.base import Teacher
 from expandcluster.teachers.callable_teacher import as_rows
 
@@ -42,11 +42,16 @@ class TorchTeacher(Teacher):
         return as_rows(self._answer(x), len(x))
 
     def _answer(self, x: np.ndarray) -> np.ndarray:
-        torch, training = self._torch, self._module.training
+        torch = self._torch
+        modes = [(m, m.training) for m in self._module.modules()]  # parts may be in another mode than the whole
         self._module.eval()
         try:
             with torch.no_grad():
                 y = self._module(torch.as_tensor(x, dtype=self._type, device=self._device))
         finally:
-            self._module.train(training)
+            for module, training in modes:
+                module.training = training
+        if not isinstance(y, torch.Tensor):
+            raise TeacherError("the teacher's answers", got=type(y).__name__, expected="one tensor",
+                               remedy="Wrap the module in one that returns only the outputs to be imitated.")
         return y.to(torch.float64).cpu().numpy()

@@ -1,0 +1,21 @@
+"""Figures of a recovery, ready for print: one column is 3.3 inches wide, two are 6.9.
+
+Every function takes a :class:`expandcluster.Recovery` and returns the Matplotlib Axes it drew on.
+Matplotlib comes with the extra ``plot`` and is imported when a figure is first drawn.
+
+Example:
+    >>> from expandcluster.plot import dendrogram, figure, save
+    >>> callable(dendrogram) and callable(figure) and callable(save)
+    True
+"""
+
+from __future__ import annotations
+
+from expandcluster.plot.network_figures import alignment, losses, weights
+from expandcluster.plot.style import COLORS, ONE_COLUMN, TWO_COLUMNS, figure, save
+from expandcluster.plot.tree_figures import dendrogram, similarity
+
+__all__ = [
+    "COLORS", "ONE_COLUMN", "TWO_COLUMNS", "alignment", "dendrogram", "figure", "losses", "save", "similarity",
+    "weights",
+]

@@ -1,0 +1,99 @@
+"""How to repeat a run: the command, and the call in Python."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from pathlib import PurePath
+from typing import Any
+
+from expandcluster.options import RecoverOptions
+from expandcluster.read_run import RunDescription
+
+__all__ = ["command_line", "python_call"]
+
+_FILES = (".onnx", ".npz", ".csv", ".parquet", ".safetensors")
+_CLASSES = {"queries": "QueryOptions", "expand": "ExpandOptions", "cluster": "ClusterOptions", "lm": "LMOptions"}
+_FLAGS = {("queries", "max_queries"): "--max-queries", ("queries", "noisy"): "--noisy",
+          ("expand", "students"): "--students"}
+
+
+def command_line(run: RunDescription) -> str | None:
+    """The command that starts the same run.
+
+    Returns:
+        ``None`` where there is none: the teacher is an object in Python, or an option was set
+        that only Python knows.
+
+    Example:
+        >>> run = RunDescription("net.onnx", 3, 1, "float32", "tanh", 1, 0, {}, False, {}, "", {})
+        >>> command_line(run)
+        'expandcluster recover net.onnx --activation tanh --hidden-layers 1 --seed 0'
+    """
+    function = ":" in run.teacher and not run.teacher.lower().startswith(("http://", "https://"))
+    named = PurePath(run.teacher).suffix.lower() in _FILES or ":" in run.teacher
+    if not named or "<" in run.teacher or run.teacher.startswith((":", "-", "__main__:")):
+        return None
+    words = ["expandcluster", "recover", run.teacher, "--activation", run.activation,
+             "--hidden-layers", str(run.hidden_layers), "--seed", str(run.seed)]
+    if function:
+        words += ["--input-size", str(run.inputs)]
+    if run.given_inputs:
+        words += ["--inputs", "INPUTS.npy"]
+    for path, value in _changed(run.options, dataclasses.asdict(RecoverOptions())):
+        if path not in _FLAGS:
+            return None
+        words += [_FLAGS[path]] if value is True else [_FLAGS[path], str(value)]
+    return shlex.join(words)
+
+
+def python_call(run: RunDescription) -> str:
+    """The call of :func:`expandcluster.recover` with every option that is not the default one."""
+    lines = ["import expandcluster as ec", "",
+             "recovery = ec.recover(",
+             f"    teacher,  # {run.teacher!a}: {run.inputs} inputs, {run.outputs} outputs, {run.dtype!a}",
+             f"    activation={_activation(run.activation)},",
+             f"    hidden_layers={run.hidden_layers},",
+             f"    seed={run.seed},"]
+    if run.given_inputs:
+        lines.append("    inputs=inputs,  # the same rows")
+    sections: dict[str, Any] = {}
+    for path, value in _changed(run.options, dataclasses.asdict(RecoverOptions())):
+        place = sections
+        for name in path[:-1]:
+            place = place.setdefault(name, {})
+        place[path[-1]] = value
+    if sections:
+        lines.append(f"    options=ec.RecoverOptions({_arguments(sections)}),")
+    return "\n".join([*lines, ")"])
+
+
+def _activation(name: str) -> str:
+    from expandcluster.activations import get_activation
+    from expandcluster.errors import BadInput
+
+    try:
+        get_activation(name)
+    except BadInput:
+        return f"function,  # {name!a}"
+    return repr(name)
+
+
+def _changed(options: dict[str, Any], default: dict[str, Any]) -> list[tuple[tuple[str, ...], Any]]:
+    """Options that are not the default ones, by their path."""
+    changed: list[tuple[tuple[str, ...], Any]] = []
+    for name, value in options.items():
+        usual = default.get(name)
+        if isinstance(value, dict) and isinstance(usual, dict):
+            changed += [((name, *path), entry) for path, entry in _changed(value, usual)]
+        elif (list(usual) if isinstance(usual, tuple) else usual) != value:
+            changed.append(((name,), tuple(value) if isinstance(value, list) else value))
+    return changed
+
+
+def _arguments(values: dict[str, Any]) -> str:
+    def one(name: str, value: Any) -> str:
+        inner = f"ec.{_CLASSES.get(name, name)}({_arguments(value)})" if isinstance(value, dict) else ascii(value)
+        return f"{name}={inner}"
+
+    return ", ".join(one(name, value) for name, value in values.items())

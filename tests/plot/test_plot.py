@@ -1,0 +1,194 @@
+"""Figures: what they show of a small recovery, their size, their files, and layers of thousands of neurons."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tests.problems import random_teacher
+
+import expandcluster as ec
+from expandcluster.cluster.tree import cut_again, link
+from expandcluster.errors import BadInput, MissingExtra
+from expandcluster.options import ClusterOptions
+from expandcluster.plot import alignment, dendrogram, figure, losses, save, similarity, style, weights
+from expandcluster.plot.kinds import kinds_of
+from expandcluster.results import LayerClusters, Recovery, Verdict
+from expandcluster.symmetry_moves import permute
+
+matplotlib = pytest.importorskip("matplotlib")
+pyplot = pytest.importorskip("matplotlib.pyplot")
+matplotlib.use("Agg")
+
+TRUTH = random_teacher((3, 3, 1), "tanh", 0)
+
+
+@pytest.fixture(scope="module")
+def recovery(tmp_path_factory: pytest.TempPathFactory) -> Recovery:
+    return ec.recover(ec.Teacher.from_network(TRUTH), activation="tanh", out=tmp_path_factory.mktemp("plot") / "run")
+
+
+@pytest.fixture(autouse=True)
+def _close_figures() -> Iterator[None]:
+    yield
+    pyplot.close("all")
+
+
+def _mixed(kept: int, students: int, inputs: int, seed: int = 0) -> LayerClusters:
+    """Kept clusters, strays, and one cluster of short vectors that point everywhere."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(kept, inputs))
+    copies = np.concatenate([centres + 1e-10 * rng.normal(size=centres.shape) for _ in range(students)])
+    strays = rng.normal(size=(3, inputs))
+    short = 1e-7 * rng.normal(size=(students, inputs))
+    student = np.concatenate([np.repeat(np.arange(students), kept), np.arange(3), np.arange(students)])
+    vectors = np.concatenate([copies, strays, short])
+    return cut_again(link(vectors), vectors, student, students, ClusterOptions())
+
+
+def test_dendrogram_shows_the_cut_and_the_clusters(recovery: Recovery) -> None:
+    ax = dendrogram(recovery)
+    layer = recovery.layers[0]
+    cut = [line for line in ax.lines if np.allclose(line.get_ydata(), layer.height)]
+    assert len(cut) == 1 and ax.get_yscale() == "log"
+    bottom, top = ax.get_ylim()
+    assert 0 < bottom < layer.height < layer.linkage[-1, 2] < top
+    assert f"{len(layer.vectors)} neurons" in ax.get_xlabel()
+    assert ax.get_legend().get_texts()[0].get_text() == f"kept ({len(layer.support)})"
+
+
+def test_merges_of_identical_neurons_are_drawn_at_rounding() -> None:
+    vectors = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    layer = cut_again(link(vectors), vectors, np.array([0, 1, 0, 1]), 2, ClusterOptions())
+    ax = dendrogram(_with(layer))
+    lines = np.concatenate([segment for c in ax.collections for path in c.get_paths() for segment in [path.vertices]])
+    assert np.isfinite(lines).all() and lines[:, 1].min() >= ax.get_ylim()[0]
+
+
+def test_similarity_marks_why_neurons_were_dropped() -> None:
+    layer = _mixed(4, 6, 5)
+    kinds = kinds_of(layer)
+    assert kinds.clusters == (4, 3, 1)
+    assert (kinds.kind == 0).tolist() == (layer.labels >= 0).tolist()
+    image = similarity(_with(layer)).get_images()[0].get_array()
+    assert image is not None and image.shape == (len(layer.vectors), len(layer.vectors), 4)
+    colors = {tuple(np.round(image[i, i, :3], 3)) for i in range(len(image))}
+    expected = {tuple(np.round(matplotlib.colors.to_rgb(c), 3)) for c in style.COLORS.values()}
+    assert colors == expected
+    np.testing.assert_allclose(np.diagonal(image[..., 3]), 1.0, atol=1e-9)
+
+
+def test_losses_are_sorted_over_the_noise_floor(recovery: Recovery) -> None:
+    ax = losses(recovery)
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), np.sort(recovery.losses))
+    low, high = ax.get_ylim()
+    assert low < recovery.noise_floor < high and low < recovery.relative_loss
+    assert "without" not in ax.get_xlabel()
+    some = dataclasses.replace(recovery, losses=np.array([1e-3, np.inf, np.nan, 0.0]))
+    assert "2 without a finite loss" in losses(some).get_xlabel()
+    assert "no student" in losses(dataclasses.replace(recovery, losses=np.zeros(0))).texts[0].get_text()
+
+
+def test_alignment_with_the_truth(recovery: Recovery) -> None:
+    error = np.asarray(alignment(recovery, TRUTH).lines[0].get_ydata())
+    assert len(error) == 3 and error.max() < 1e-8
+    wider = random_teacher((3, 5, 1), "tanh", 1)
+    ax = alignment(recovery, wider)
+    assert len(np.asarray(ax.lines[0].get_ydata())) == 3 and len(np.asarray(ax.lines[1].get_ydata())) == 2
+    with pytest.raises(BadInput, match="layer"):
+        alignment(recovery, TRUTH, layer=2)
+
+
+def test_alignment_of_a_second_layer(recovery: Recovery) -> None:
+    deep = random_teacher((3, 4, 5, 2), "tanh", 2)
+    shuffled = permute(permute(deep, 1, np.array([2, 0, 3, 1])), 2, np.arange(5)[::-1])
+    found = dataclasses.replace(recovery, network=shuffled)
+    error = np.asarray(alignment(found, deep, layer=2).lines[0].get_ydata())
+    assert len(error) == 5 and error.max() < 1e-14
+    with pytest.raises(BadInput, match="layer"):
+        alignment(found, random_teacher((3, 3, 5, 2), "tanh", 2), layer=2)
+
+
+def test_weights_as_matrix_and_as_images(recovery: Recovery) -> None:
+    assert recovery.network is not None
+    image = weights(recovery).get_images()[0]
+    np.testing.assert_array_equal(image.get_array(), recovery.network.weights[0])
+    low, high = image.get_clim()
+    assert low == -high == -np.abs(recovery.network.weights[0]).max()
+    canvas = weights(recovery, image_shape=(1, 3)).get_images()[0].get_array()
+    assert canvas is not None and (~np.ma.getmaskarray(canvas)).sum() == 9
+    with pytest.raises(BadInput, match="image_shape"):
+        weights(recovery, image_shape=(2, 2))
+    with pytest.raises(BadInput, match="layer"):
+        weights(recovery, layer=3)
+
+
+def test_without_a_network_or_a_layer(recovery: Recovery) -> None:
+    none = dataclasses.replace(recovery, network=None, certificate=None, layers=(), verdict=Verdict.CANNOT_IMITATE)
+    with pytest.raises(BadInput, match="found no network"):
+        weights(none)
+    with pytest.raises(BadInput, match="layer"):
+        dendrogram(none)
+    one = LayerClusters(np.zeros((0, 4)), np.zeros(1, int), np.ones((1, 2)), 0.0, np.zeros(1, int), np.ones(1, int),
+                        np.zeros(1))
+    assert "no tree" in dendrogram(_with(one)).texts[0].get_text()
+    assert similarity(_with(one)).get_images()
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+@pytest.mark.parametrize("draw", [dendrogram, similarity, losses, weights])
+def test_every_figure_in_every_format(recovery: Recovery, draw: Callable[..., object], ending: str,
+                                      tmp_path: Path) -> None:
+    files = []
+    for name in ("one", "two"):
+        _, ax = figure(columns=2, ratio=0.4)
+        assert draw(recovery, ax=ax) is ax
+        files.append(save(ax, tmp_path / "new" / f"{name}.{ending}").read_bytes())
+    assert files[0].startswith({"png": b"\x89PNG", "pdf": b"%PDF", "svg": b"<?xml"}[ending])
+    assert files[0] == files[1]
+
+
+def test_widths_are_those_of_a_paper(recovery: Recovery) -> None:
+    assert figure(columns=1)[0].get_size_inches()[0] == pytest.approx(3.3)
+    assert figure(columns=2)[0].get_size_inches()[0] == pytest.approx(6.9)
+    assert losses(recovery).get_figure().get_size_inches()[0] == pytest.approx(3.3)
+    with pytest.raises(BadInput):
+        figure(columns=3)
+    with pytest.raises(BadInput, match="ending"):
+        save(losses(recovery), "figure.docx")
+
+
+def test_thousands_of_neurons_are_thinned(tmp_path: Path) -> None:
+    recovery = _with(_mixed(60, 50, 10))
+    start = time.perf_counter()
+    for draw in (dendrogram, similarity):
+        path = save(draw(recovery), tmp_path / f"{draw.__name__}.svg")
+        assert path.stat().st_size < 400_000
+    assert time.perf_counter() - start < 30
+
+
+def test_a_tree_that_is_a_chain(tmp_path: Path) -> None:
+    vectors = np.cumsum(1.01 ** np.arange(1500))[:, None] * np.ones((1, 2))
+    layer = cut_again(link(vectors), vectors, np.arange(1500) % 7, 7, ClusterOptions())
+    save(dendrogram(_with(layer)), tmp_path / "chain.png", dpi=50)
+
+
+def test_missing_matplotlib_is_said(monkeypatch: pytest.MonkeyPatch, recovery: Recovery) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtra, match=r"expandcluster\[plot\]"):
+        losses(recovery)
+
+
+def test_matplotlib_is_imported_when_used_only() -> None:
+    code = "import sys, expandcluster.plot; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def _with(layer: LayerClusters) -> Recovery:
+    return Recovery(None, Verdict.FEW_STUDENTS, 1.0, 1e-32, 1, 1.0, None, (layer,), np.ones(1), 0, {})

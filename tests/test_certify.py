@@ -1,0 +1,98 @@
+"""Error bars tell the truth's distance; what the data do not determine is named; doubt is never called exact."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from tests.problems import random_teacher
+
+from expandcluster.certify import error_bars, judge
+from expandcluster.expand.expand import Students
+from expandcluster.expand.population import Samples
+from expandcluster.networks import Network
+from expandcluster.options import QueryOptions
+from expandcluster.queries.probe import Probe
+from expandcluster.queries.source import open_source
+from expandcluster.reconstruct.fine_tune import fine_tune
+from expandcluster.results import Certificate, Verdict
+from expandcluster.symmetry_moves import unit_norm
+from expandcluster.teachers.base import Teacher
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_error_bars_cover_the_truth_at_their_rate(activation):
+    network = random_teacher((3, 3, 2), activation, 0)
+    rng = np.random.default_rng(0)
+    truth = np.concatenate([p.reshape(-1) for pair in zip(unit_norm(network).weights, unit_norm(network).biases,
+                                                          strict=True) for p in pair])
+    inside = total = 0
+    for _ in range(12):
+        x = rng.normal(size=(400, 3))
+        y = network(x) + 1e-3 * rng.normal(size=(400, 2))
+        tuned = fine_tune(network, open_source(Teacher.from_data(x, y), QueryOptions(), 0))
+        assert tuned is not None
+        order = open_source(Teacher.from_data(x, y), QueryOptions(), 0).full(0)
+        bars, names = error_bars(tuned, order)
+        assert names == ()
+        found = np.concatenate([p.reshape(-1) for pair in zip(unit_norm(tuned).weights, unit_norm(tuned).biases,
+                                                              strict=True) for p in pair])
+        inside += int((np.abs(found - truth) <= 2 * np.concatenate([b.reshape(-1) for b in bars])).sum())
+        total += len(truth)
+    assert 0.90 < inside / total < 0.99  # two standard deviations: 0.954
+
+
+def test_an_input_that_never_varies_leaves_its_weights_undetermined():
+    network = random_teacher((4, 3, 2), "tanh", 0)
+    x = np.random.default_rng(0).normal(size=(300, 4))
+    x[:, 2] = 0.0
+    bars, names = error_bars(network, Samples(x, network(x)), 1e-16)
+    assert names == ("W1[0,2]", "W1[1,2]", "W1[2,2]")
+    assert np.isnan(bars[0][:, 2]).all() and not np.isnan(bars[1]).any()
+
+
+def test_a_constant_input_is_confounded_with_the_bias():
+    network = random_teacher((4, 3, 2), "tanh", 0)
+    x = np.random.default_rng(0).normal(size=(300, 4))
+    x[:, 2] = 1.0
+    _, names = error_bars(network, Samples(x, network(x)), 1e-16)
+    assert set(names) == {f"W1[{i},2]" for i in range(3)} | {f"b1[{i}]" for i in range(3)}
+
+
+def test_a_duplicated_neuron_is_undetermined():
+    network = random_teacher((4, 3, 2), "tanh", 0)
+    twice = Network((network.weights[0][[0, 1, 2, 2]], network.weights[1][:, [0, 1, 2, 2]]),
+                    (network.biases[0][[0, 1, 2, 2]], network.biases[1]), "tanh")
+    x = np.random.default_rng(0).normal(size=(300, 4))
+    _, names = error_bars(twice, Samples(x, twice(x)), 1e-16)
+    assert {"W2[0,2]", "W2[0,3]"} <= set(names) and "W2[0,0]" not in names
+
+
+GOOD = Certificate(1e-31, 1e-32, (), 1e-15, (), 4, 4)
+STUDENTS = Students((), np.zeros(4), 4, np.zeros(8), 0, 8)
+PROBE = Probe(1e-16, 1e-32, 1e-26, single=False)
+
+
+@pytest.mark.parametrize(("changed", "verdict"), [
+    ({}, Verdict.EXACT),
+    ({"support": 1}, Verdict.FEW_STUDENTS),
+    ({"undetermined": ("W1[0,0]",)}, Verdict.UNDETERMINED),
+    ({"largest_error_bar": 1e-6}, Verdict.IMPRECISE),
+    ({"largest_error_bar": float("nan")}, Verdict.IMPRECISE),
+    ({"relative_loss": 1e-20}, Verdict.TOO_FEW_QUERIES),
+    ({"relative_loss": float("nan")}, Verdict.TOO_FEW_QUERIES),
+])
+def test_the_verdict_fits_the_evidence(changed, verdict):
+    assert judge(dataclasses.replace(GOOD, **changed), STUDENTS, PROBE, enough=4) is verdict
+
+
+def test_students_that_never_reached_the_floor_could_not_imitate():
+    students = dataclasses.replace(STUDENTS, at_floor=0, losses=np.array([1e-3]))
+    certificate = dataclasses.replace(GOOD, relative_loss=1e-3)
+    assert judge(certificate, students, PROBE, enough=4) is Verdict.CANNOT_IMITATE
+    assert judge(None, students, PROBE, enough=4) is Verdict.CANNOT_IMITATE
+
+
+def test_a_changing_teacher_is_never_exact():
+    assert judge(GOOD, STUDENTS, dataclasses.replace(PROBE, changing=True), enough=4) is Verdict.IMPRECISE
