@@ -11,16 +11,17 @@ import numpy as np
 from expandcluster.expand.expand import Students
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.expand.population import Samples
-from expandcluster.networks import Network, forward
+from expandcluster.identifiability import analyse
+from expandcluster.networks import Network
 from expandcluster.precision import in_float64
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import Source
+from expandcluster.reconstruct.fine_tune import samples_to_tune
 from expandcluster.reconstruct.layers import Reconstruction
 from expandcluster.results import Certificate, Verdict
 
 __all__ = ["certify", "error_bars", "judge", "relative_loss"]
 
-_NULL = 1e-11  # singular values of the scaled Jacobian below this share of the largest are zero
 _SURE = 5.0  # standard deviations that must fit into the tolerance
 _EXACT, _EXACT_SINGLE = 1e-8, 1e-3
 
@@ -39,8 +40,7 @@ def certify(network: Network | None, reconstruction: Reconstruction, students: S
     if network is None:
         return None
     held_out = source.check(600)
-    wanted = max(600, 3 * network.parameters // network.sizes[-1])
-    bars, undetermined = error_bars(network, source.full(wanted), probe.noise)
+    bars, undetermined = error_bars(network, source.full(samples_to_tune(network, source)), probe.noise)
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
     size = max(float(np.abs(p).max()) for p in (*network.weights, *network.biases))
     support = min(int(layer.support.min()) for layer in reconstruction.layers)
@@ -82,43 +82,19 @@ def error_bars(network: Network, samples: Samples,
     Returns:
         Arrays shaped as ``W_1, b_1, W_2, ...``, NaN for undetermined parameters, and their names.
     """
-    sizes = network.sizes
-    theta = flatten([jnp.asarray(w) for w in network.weights], [jnp.asarray(b) for b in network.biases])
-    triangle = _triangle(network, theta, samples.x)
-    column = np.linalg.norm(triangle, axis=0)
-    dead = column <= 1e-13 * column.max()
-    column[dead] = 1.0
-    _, values, vt = np.linalg.svd(triangle / column)
-    values = np.concatenate([values, np.zeros(len(theta) - len(values))])
-    null = values <= _NULL * values[0]
-    canonical = np.asarray(jax.jacfwd(functools.partial(_canonical, network))(theta)) / column[None, :]
+    found = analyse(network, samples.x)
+    theta, vt, null = found.theta, found.directions, found.null
+    canonical = np.asarray(jax.jacfwd(functools.partial(_canonical, network))(theta)) / found.column[None, :]
     residual = network(samples.x) - samples.y
     freedom = max(residual.size - len(theta), 1)
     variance = max(float(np.sum(residual**2)) / freedom, noise**2 * samples.total_variance / samples.answers)
-    inverse = np.where(null, 0.0, 1.0 / np.where(null, 1.0, values))
+    inverse = np.where(null, 0.0, 1.0 / np.where(null, 1.0, found.values))
     bars = np.sqrt(variance) * np.linalg.norm(canonical @ vt.T * inverse, axis=1)
     loose = np.linalg.norm(canonical @ vt.T[:, null], axis=1) > 1e-6 * np.linalg.norm(canonical, axis=1)
-    bars[loose | dead] = np.nan
-    weights, biases = unflatten(jnp.asarray(bars), sizes)
+    bars[loose] = np.nan
+    weights, biases = unflatten(jnp.asarray(bars), network.sizes)
     arrays = tuple(np.asarray(a) for pair in zip(weights, biases, strict=True) for a in pair)
     return arrays, _names(arrays)
-
-
-def _triangle(network: Network, theta: jax.Array, x: np.ndarray) -> np.ndarray:
-    """The factor R of the Jacobian ``(samples * outputs, parameters)``, a chunk of samples at a time."""
-    sizes, activation = network.sizes, network.activation
-
-    def one(theta: jax.Array, row: jax.Array) -> jax.Array:
-        weights, biases = unflatten(theta, sizes)
-        return forward(weights, biases, activation, row[None])[0]
-
-    jacobian = jax.jit(jax.vmap(jax.jacrev(one), in_axes=(None, 0)))
-    chunk = max(64, 4 * len(theta) // sizes[-1])
-    triangle: np.ndarray = np.zeros((0, len(theta)))
-    for start in range(0, len(x), chunk):
-        rows = np.asarray(jacobian(theta, jnp.asarray(x[start : start + chunk]))).reshape(-1, len(theta))
-        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
-    return triangle
 
 
 def _canonical(network: Network, theta: jax.Array) -> jax.Array:

@@ -9,12 +9,14 @@ import numpy as np
 
 from expandcluster.activations import Activation, Elementwise, get_activation
 from expandcluster.certify import certify, judge
+from expandcluster.errors import BadInput
 from expandcluster.expand.expand import expand
 from expandcluster.options import RecoverOptions
 from expandcluster.progress import Progress, silent
 from expandcluster.queries.probe import probe_teacher
 from expandcluster.queries.row_space import find_row_space
 from expandcluster.queries.source import open_source
+from expandcluster.reconstruct.challenge import challenge
 from expandcluster.reconstruct.fine_tune import fine_tune
 from expandcluster.reconstruct.layers import reconstruct
 from expandcluster.results import Recovery
@@ -54,7 +56,8 @@ def recover(
     Raises:
         BadInput: an argument, the teacher's answers or the run folder cannot be used.
     """
-    options = options or RecoverOptions()
+    options = RecoverOptions() if options is None else options
+    _check(teacher, hidden_layers, seed, options)
     act = get_activation(activation)
     about = describe(teacher, act, hidden_layers, seed, inputs, options)
     with open_run(None if out is None else Path(out), about, act) as run:
@@ -65,8 +68,11 @@ def recover(
         rows = run.stage("reduce", find_row_space, source, probe, seed, progress)
         source.basis = rows.basis
         students = run.stage("expand", expand, source, act, hidden_layers, rows, options, seed, progress)
+        source.drawn = students.samples
         built = run.stage("cluster", reconstruct, students, source, act, options.cluster, progress)
         network = run.stage("fine_tune", fine_tune, built.network, source, progress)
+        tried = run.stage("challenge", challenge, network, students, source, progress)
+        source.extra, network = tried.x, tried.network
         certificate = run.stage("certify", certify, network, built, students, source, probe)
         verdict = judge(certificate, students, probe, enough=options.expand.enough)
 
@@ -86,3 +92,15 @@ def recover(
                 folder=run.folder,
             )
         )
+
+
+def _check(teacher: object, hidden_layers: object, seed: object, options: object) -> None:
+    if not isinstance(teacher, Teacher):
+        raise BadInput("teacher", got=type(teacher).__name__, expected="a Teacher",
+                       remedy="Make one with Teacher.from_callable, from_sklearn, from_onnx, from_torch or from_data.")
+    for name, value, least in (("hidden_layers", hidden_layers, 1), ("seed", seed, 0)):
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise BadInput(name, got=repr(value), expected=f"an integer of at least {least}", remedy=f"Change {name}.")
+    if not isinstance(options, RecoverOptions):
+        raise BadInput("options", got=type(options).__name__, expected="RecoverOptions",
+                       remedy="Write RecoverOptions(queries=QueryOptions(...), expand=ExpandOptions(...), ...).")

@@ -31,6 +31,7 @@ from expandcluster.options import RecoverOptions
 from expandcluster.queries.answers import Answers
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.row_space import RowSpace
+from expandcluster.reconstruct.challenge import Challenge
 from expandcluster.reconstruct.layers import Reconstruction
 from expandcluster.results import Certificate, LayerClusters, Recovery
 from expandcluster.storage import load, names, pack, write_arrays, write_json
@@ -38,7 +39,7 @@ from expandcluster.teachers.base import Teacher
 
 __all__ = ["Run", "describe", "open_run", "summary"]
 
-_STAGE_RESULTS = (Certificate, LayerClusters, Probe, Reconstruction, RowSpace, Students)
+_STAGE_RESULTS = (Certificate, Challenge, LayerClusters, Probe, Reconstruction, RowSpace, Students)
 _DISTRIBUTIONS = ("expandcluster", "jax", "jaxlib", "numpy", "scipy", "optax")
 Result = TypeVar("Result")
 

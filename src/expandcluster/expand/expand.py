@@ -40,6 +40,7 @@ class Students:
         all_losses: relative loss of every student trained, in the order of training.
         overfitted: how many reached the floor on their samples but not on held-out ones.
         tried: students that could be trained at all (0: too few samples for the smallest width).
+        samples: training samples they have used.
     """
 
     networks: tuple[Network, ...]
@@ -48,6 +49,7 @@ class Students:
     all_losses: np.ndarray
     overfitted: int
     tried: int
+    samples: int = 0
 
     @property
     def best_loss(self) -> float:
@@ -198,4 +200,4 @@ class _Pool:
         if not pairs and self.best is not None:
             pairs = [(self.best[1], self.best[0])]
         return Students(tuple(n for n, _ in pairs), np.array([loss for _, loss in pairs]), at_floor,
-                        np.array(self.losses), self.overfitted, len(self.losses))
+                        np.array(self.losses), self.overfitted, len(self.losses), self.source.drawn)

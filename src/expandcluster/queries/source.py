@@ -40,7 +40,10 @@ class Source:
         self.ledger = Ledger(teacher, options.max_queries, answers)
         self.floor = 0.0
         self.basis: np.ndarray | None = None
+        self.drawn = 0  # training samples that students have used
+        self.extra: np.ndarray | None = None  # chosen inputs that join the samples of `full`
         self._seed = seed
+        self._extra_answers = np.zeros((0, teacher.outputs))
         self._streams: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     @property
@@ -63,7 +66,9 @@ class Source:
 
     def samples(self, count: int) -> Samples:
         """The first ``count`` training samples of the stream (fewer where the budget or a table ends)."""
-        return self._stream("train", count)
+        samples = self._stream("train", count)
+        self.drawn = max(self.drawn, len(samples.x))
+        return samples
 
     def held_out(self, count: int) -> Samples:
         """Samples that no student is trained on."""
@@ -71,8 +76,23 @@ class Source:
 
     def full(self, count: int) -> Samples:
         """At least ``count`` training samples in the teacher's input space, with all that were asked before."""
-        name = "train" if self.basis is None else "full"
-        return self._stream(name, max(count, len(self._streams.get(name, ((), ()))[0])))
+        samples = self._stream("train", max(count, self.drawn)) if self.basis is None else self._stream("full", count)
+        if self.extra is None or not len(self.extra):
+            return samples
+        if len(self._extra_answers) < len(self.extra):
+            fresh = self.ask(self.extra[len(self._extra_answers) :])
+            self._extra_answers = np.concatenate([self._extra_answers, fresh])
+        return Samples(np.concatenate([samples.x, self.extra]), np.concatenate([samples.y, self._extra_answers]),
+                       self.floor)
+
+    def candidates(self, count: int, round_: int) -> np.ndarray:
+        """Inputs ``(at most count, inputs)`` that may be asked: a seeded draw, half of it three times as far out."""
+        if self.inputs is not None:
+            return self.inputs[np.random.default_rng([self._seed, 6, round_]).permutation(len(self.inputs))[:count]]
+        rng = np.random.default_rng([self._seed, 6, round_])
+        x = rng.normal(size=(count, self.teacher.inputs if self.basis is None else self.basis.shape[1]))
+        x[::2] *= 3.0
+        return self.rounded(self.options.scale * (x if self.basis is None else x @ self.basis.T))
 
     def check(self, count: int) -> Samples:
         """Held-out samples in the teacher's input space; a third of chosen ones lie three times as far out."""
@@ -140,6 +160,10 @@ class TableSource(Source):
     def full(self, count: int) -> Samples:
         """All rows that are not held out."""
         return self._stream("train", len(self.teacher.x))
+
+    def candidates(self, count: int, round_: int) -> np.ndarray:
+        """Nothing may be asked."""
+        return self.teacher.x[:0]
 
     def _stream(self, name: str, count: int) -> Samples:
         rows = self._rows[name][:count]

@@ -1,0 +1,225 @@
+"""The whole path: exact recoveries, resumed runs, and an honest verdict where there is nothing to recover."""
+
+from __future__ import annotations
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from tests.problems import random_teacher
+
+import expandcluster as ec
+from expandcluster.errors import BadInput, TeacherError
+from expandcluster.progress import Event
+
+
+def _recover(network: ec.Network, **settings) -> ec.Recovery:
+    return ec.recover(ec.Teacher.from_network(network), activation=network.activation,
+                      hidden_layers=len(network.hidden_sizes), **settings)
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu(0.07)", "elu(1.0)", "softplus", "gelu", "silu", "tanh",
+                                        "sigmoid", "softsign", "g"])
+def test_shallow_networks_are_recovered_exactly(activation):
+    truth = random_teacher((6, 4, 2), activation, 7)
+    recovery = _recover(truth)
+    assert recovery.verdict is ec.Verdict.EXACT
+    assert recovery.network.sizes == truth.sizes
+    assert ec.compare(recovery.network, truth).max_parameter_error <= 1e-8
+
+
+@pytest.mark.parametrize("activation", ["tanh", "gelu"])
+def test_deep_networks_are_recovered_exactly(activation):
+    truth = random_teacher((4, 4, 3, 2), activation, 5)
+    recovery = _recover(truth)
+    assert recovery.exact and ec.compare(recovery, truth).exact
+
+
+def test_an_activation_that_is_a_function():
+    def bump(z):
+        return jnp.exp(-(z**2)) + 0.3 * z
+
+    rng = np.random.default_rng(0)
+    truth = ec.Network((rng.normal(size=(3, 4)), rng.normal(size=(2, 3))), (rng.normal(size=3), np.zeros(2)), bump)
+    recovery = ec.recover(ec.Teacher.from_network(truth), activation=truth.activation)
+    assert recovery.exact and ec.compare(recovery, truth).exact
+
+
+def test_a_table_is_enough_when_it_is_large():
+    truth = random_teacher((4, 3, 2), "tanh", 1)
+    x = np.random.default_rng(0).normal(size=(800, 4))
+    recovery = ec.recover(ec.Teacher.from_data(x, truth(x)), activation="tanh")
+    assert recovery.exact and recovery.queries == 800 and ec.compare(recovery, truth).exact
+
+
+def test_only_the_given_inputs_are_asked():
+    truth = random_teacher((4, 3, 2), "tanh", 1)
+    rows = np.random.default_rng(0).uniform(-1.5, 1.5, size=(900, 4))
+    asked: list[np.ndarray] = []
+
+    def answer(x):
+        asked.append(x)
+        return truth(x)
+
+    recovery = ec.recover(ec.Teacher.from_callable(answer, 4, outputs=2, dtype=np.float64), activation="tanh",
+                          inputs=rows)
+    assert recovery.network is not None and ec.compare(recovery, truth).exact
+    on_rows = sum(len(np.intersect1d(x[:, 0], rows[:, 0])) for x in asked)
+    assert on_rows >= 600
+
+
+def test_a_float32_teacher_is_recovered_within_its_precision():
+    truth = random_teacher((6, 4, 2), "tanh", 3)
+    teacher = ec.Teacher.from_callable(lambda x: truth(x).astype(np.float32), 6)
+    recovery = ec.recover(teacher, activation="tanh")
+    assert recovery.network.sizes == truth.sizes and recovery.exact
+    assert ec.compare(recovery, truth, tolerance=1e-3).max_parameter_error < 1e-5
+
+
+def test_the_same_seed_gives_the_same_network():
+    truth = random_teacher((4, 3, 1), "tanh", 2)
+    one, two, other = _recover(truth, seed=4), _recover(truth, seed=4), _recover(truth, seed=5)
+    for a, b in zip(one.network.weights, two.network.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(one.losses, other.losses)
+
+
+def test_progress_tells_of_every_stage():
+    events: list[Event] = []
+    _recover(random_teacher((4, 3, 1), "tanh", 2), progress=events.append)
+    assert [e.stage for e in events if e.stage != "expand"] == ["probe", "reduce", "cluster", "fine_tune"]
+    assert all(e.message for e in events)
+
+
+def test_a_finished_run_answers_again_without_asking(tmp_path):
+    truth = random_teacher((4, 3, 1), "tanh", 2)
+    asked = []
+
+    def answer(x):
+        asked.append(len(x))
+        return truth(x)
+
+    def run():
+        teacher = ec.Teacher.from_callable(answer, 4, outputs=1, dtype=np.float64)
+        return ec.recover(teacher, activation="tanh", out=tmp_path / "run")
+
+    first = run()
+    spent = sum(asked)
+    again = run()
+    assert first.exact and spent == first.queries == again.queries == sum(asked)
+    assert ec.compare(again.network, first.network).max_parameter_error == 0.0
+    assert again.verdict is first.verdict and again.seconds == pytest.approx(first.seconds)
+
+
+@pytest.mark.parametrize("stage", ["reduce", "expand", "fine_tune", "certify"])
+def test_a_run_that_stops_goes_on_as_if_it_had_not(tmp_path, stage):
+    truth = random_teacher((4, 3, 1), "tanh", 2)
+    asked = []
+
+    def answer(x):
+        asked.append(x.copy())
+        return truth(x)
+
+    def run(out):
+        teacher = ec.Teacher.from_callable(answer, 4, outputs=1, dtype=np.float64)
+        return ec.recover(teacher, activation="tanh", out=out)
+
+    whole = run(tmp_path / "whole")
+    run(tmp_path / "stopped")
+    for later in ("reduce", "expand", "cluster", "fine_tune", "certify")[
+            ("reduce", "expand", "cluster", "fine_tune", "certify").index(stage):]:
+        (tmp_path / "stopped" / "stages" / f"{later}.safetensors").unlink()
+    before = len(asked)
+    resumed = run(tmp_path / "stopped")
+    assert len(asked) == before  # every answer was kept
+    assert resumed.queries == whole.queries
+    for a, b in zip(whole.network.weights, resumed.network.weights, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# --- nothing to recover -------------------------------------------------------------------------------------------
+
+QUICK = ec.RecoverOptions(expand=ec.ExpandOptions(widths=(4, 8), waves=2))
+
+
+def test_a_wrong_activation_is_not_called_exact():
+    truth = random_teacher((4, 3, 1), "tanh", 0)
+    recovery = ec.recover(ec.Teacher.from_network(truth), activation="softplus", options=QUICK)
+    assert recovery.verdict is ec.Verdict.CANNOT_IMITATE and "activation" in recovery.verdict.value
+
+
+def test_too_few_layers_are_not_called_exact():
+    truth = random_teacher((3, 3, 3, 1), "tanh", 0)
+    recovery = ec.recover(ec.Teacher.from_network(truth), activation="tanh", hidden_layers=1, options=QUICK)
+    assert recovery.verdict is ec.Verdict.CANNOT_IMITATE and "depth" in recovery.verdict.value
+
+
+def test_too_many_layers_are_not_called_exact():
+    truth = random_teacher((4, 3, 1), "tanh", 0)
+    recovery = ec.recover(ec.Teacher.from_network(truth), activation="tanh", hidden_layers=2, options=QUICK)
+    assert not recovery.exact
+
+
+def test_a_random_forest_is_no_network():
+    from sklearn.ensemble import RandomForestRegressor
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(300, 4))
+    forest = RandomForestRegressor(5, random_state=0).fit(x, np.sin(x[:, 0]) + x[:, 1])
+    recovery = ec.recover(ec.Teacher.from_sklearn(forest), activation="relu", options=QUICK)
+    assert recovery.verdict is ec.Verdict.CANNOT_IMITATE
+
+
+def test_one_percent_of_noise_is_never_exact():
+    truth = random_teacher((4, 3, 1), "tanh", 0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 4))
+    y = truth(x) + 0.01 * truth(x).std() * rng.normal(size=(2000, 1))
+    assert ec.recover(ec.Teacher.from_data(x, y), activation="tanh", options=QUICK).verdict is not ec.Verdict.EXACT
+    known = ec.RecoverOptions(queries=ec.QueryOptions(noise=0.01), expand=QUICK.expand)
+    recovery = ec.recover(ec.Teacher.from_data(x, y), activation="tanh", options=known)
+    assert recovery.verdict is ec.Verdict.IMPRECISE and recovery.certificate.largest_error_bar > 1e-4
+
+
+@pytest.mark.parametrize("queries", [1, 2, 5, 10, 20, 40])
+def test_fewer_queries_than_parameters(queries):
+    truth = random_teacher((6, 5, 1), "tanh", 0)  # 41 parameters, one output
+    options = ec.RecoverOptions(queries=ec.QueryOptions(max_queries=queries), expand=QUICK.expand)
+    recovery = ec.recover(ec.Teacher.from_network(truth), activation="tanh", options=options)
+    assert recovery.verdict is ec.Verdict.TOO_FEW_QUERIES and recovery.queries <= queries
+    assert "more samples" in recovery.verdict.value
+
+
+def test_fewer_rows_than_parameters():
+    truth = random_teacher((6, 5, 1), "tanh", 0)
+    x = np.random.default_rng(0).normal(size=(30, 6))
+    recovery = ec.recover(ec.Teacher.from_data(x, truth(x)), activation="tanh", options=QUICK)
+    assert recovery.verdict is ec.Verdict.TOO_FEW_QUERIES
+
+
+@pytest.mark.parametrize(("function", "message"), [
+    (lambda x: np.ones((len(x), 2)), "same answer"),
+    (lambda x: np.full((len(x), 1), np.inf), "infinite"),
+    (lambda x: np.random.default_rng().normal(size=(len(x), 1)), "between calls"),
+])
+def test_teachers_that_cannot_be_used(function, message):
+    with pytest.raises(TeacherError, match=message):
+        ec.recover(ec.Teacher.from_callable(function, 3), activation="tanh")
+
+
+@pytest.mark.parametrize(("settings", "message"), [
+    ({"activation": "tanhh"}, "Did you mean 'tanh'"),
+    ({"hidden_layers": 0}, "hidden_layers"),
+    ({"hidden_layers": 1.5}, "hidden_layers"),
+    ({"seed": -1}, "seed"),
+    ({"options": {"students": 3}}, "RecoverOptions"),
+    ({"inputs": np.zeros((20, 2))}, "3 numbers"),
+])
+def test_bad_arguments(settings, message):
+    teacher = ec.Teacher.from_callable(lambda x: np.tanh(x[:, :1]), 3)
+    with pytest.raises(BadInput, match=message):
+        ec.recover(teacher, **{"activation": "tanh", **settings})
+
+
+def test_not_a_teacher():
+    with pytest.raises(BadInput, match="Teacher.from_callable"):
+        ec.recover(lambda x: x, activation="tanh")
