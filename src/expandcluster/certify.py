@@ -20,7 +20,7 @@ from expandcluster.reconstruct.fine_tune import samples_to_tune
 from expandcluster.reconstruct.layers import Reconstruction
 from expandcluster.results import Certificate, Verdict
 
-__all__ = ["certify", "error_bars", "judge", "relative_loss"]
+__all__ = ["certify", "error_bars", "judge"]
 
 _SURE = 5.0  # standard deviations that must fit into the tolerance
 _EXACT, _EXACT_SINGLE = 1e-8, 1e-3
@@ -44,8 +44,8 @@ def certify(network: Network | None, reconstruction: Reconstruction, students: S
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
     size = max(float(np.abs(p).max()) for p in (*network.weights, *network.biases))
     support = min(int(layer.support.min()) for layer in reconstruction.layers)
-    return Certificate(relative_loss(network, held_out), probe.noise_floor, bars, largest / size, undetermined,
-                       support, students.at_floor)
+    loss = held_out.relative_loss(network(held_out.x))
+    return Certificate(loss, probe.noise_floor, bars, largest / size, undetermined, support, students.at_floor)
 
 
 def judge(certificate: Certificate | None, students: Students, probe: Probe, *, enough: int) -> Verdict:
@@ -61,11 +61,6 @@ def judge(certificate: Certificate | None, students: Students, probe: Probe, *, 
     if probe.changing or not _SURE * certificate.largest_error_bar <= tolerance:
         return Verdict.IMPRECISE
     return Verdict.EXACT
-
-
-def relative_loss(network: Network, samples: Samples) -> float:
-    """Mean squared error over the variance of the answers."""
-    return float(np.sum((network(samples.x) - samples.y) ** 2)) / (samples.total_variance or 1.0)
 
 
 @in_float64

@@ -11,6 +11,7 @@ from expandcluster.activations import Activation, Elementwise, get_activation
 from expandcluster.certify import certify, judge
 from expandcluster.errors import BadInput
 from expandcluster.expand.expand import expand
+from expandcluster.expand.settle import settle
 from expandcluster.options import RecoverOptions
 from expandcluster.progress import Progress, silent
 from expandcluster.queries.probe import probe_teacher
@@ -69,16 +70,18 @@ def recover(
         source.basis = rows.basis
         students = run.stage("expand", expand, source, act, hidden_layers, rows, options, seed, progress)
         source.drawn = students.samples
+        students = run.stage("settle", settle, students, source, act, progress)
+        source.restore(students.extra)
         built = run.stage("cluster", reconstruct, students, source, act, options.cluster, progress)
         network = run.stage("fine_tune", fine_tune, built.network, source, progress)
         tried = run.stage("challenge", challenge, network, students, source, progress)
-        source.extra, network = tried.x, tried.network
-        certificate = run.stage("certify", certify, network, built, students, source, probe)
+        source.restore(tried.extra)
+        certificate = run.stage("certify", certify, tried.network, built, students, source, probe)
         verdict = judge(certificate, students, probe, enough=options.expand.enough)
 
         return run.finish(
             Recovery(
-                network=network,
+                network=tried.network,
                 verdict=verdict,
                 relative_loss=certificate.relative_loss if certificate else students.best_loss,
                 noise_floor=probe.noise_floor,

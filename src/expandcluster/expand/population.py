@@ -33,6 +33,10 @@ class Samples:
         """Sum of squares of the centred answers: the unit of the relative loss."""
         return float(np.sum((self.y - self.y.mean(axis=0)) ** 2))
 
+    def relative_loss(self, outputs: np.ndarray) -> float:
+        """Mean squared error of ``outputs (samples, outputs)`` over the variance of the answers."""
+        return float(np.sum((outputs - self.y) ** 2)) / (self.total_variance or 1.0)
+
     @property
     def answers(self) -> int:
         """Numbers answered: samples times outputs."""

@@ -20,25 +20,28 @@ _NUMBERS = 8_000_000  # of one array of candidates
 _REAL = 1e4  # disagreements below this multiple of the noise floor are noise
 
 
-def disputed(network: Network, committee: Sequence[Network], source: Source, count: int, round_: int) -> np.ndarray:
+def disputed(network: Network, committee: Sequence[Network], source: Source, count: int, round_: int, *,
+             inside: bool = False) -> np.ndarray:
     """Inputs ``(at most count, inputs)`` at which members of the committee differ most from the network.
 
     Args:
-        network: on the teacher's inputs.
+        network: on the teacher's inputs, or on the coordinates of the row space.
         committee: other networks on the same inputs.
         source: says which inputs may be asked.
         count: how many inputs.
         round_: the same round draws the same candidates.
+        inside: the networks are on the coordinates of the row space.
     """
     x = source.candidates(min(_CANDIDATES, _NUMBERS // source.teacher.inputs), round_)
     if not len(x) or not committee:
         return x[:0]
-    answers = network(x)
+    seen = x @ source.basis if inside and source.basis is not None else x
+    answers = network(seen)
     unit = float(np.mean(np.sum((answers - answers.mean(axis=0)) ** 2, axis=1))) or 1.0
     share = -(-count // len(committee))
     chosen: list[int] = []
     for member in committee:
-        difference = np.sum((member(x) - answers) ** 2, axis=1) / unit
+        difference = np.sum((member(seen) - answers) ** 2, axis=1) / unit
         most = np.argsort(difference)[::-1][:share]
         chosen.extend(most[difference[most] > _REAL * max(source.floor, 1e-26)].tolist())
     return x[sorted(set(chosen))[:count]]

@@ -41,7 +41,7 @@ class Source:
         self.floor = 0.0
         self.basis: np.ndarray | None = None
         self.drawn = 0  # training samples that students have used
-        self.extra: np.ndarray | None = None  # chosen inputs that join the samples of `full`
+        self.extra = np.zeros((0, teacher.inputs))  # chosen inputs that join the samples
         self._seed = seed
         self._extra_answers = np.zeros((0, teacher.outputs))
         self._streams: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -68,7 +68,7 @@ class Source:
         """The first ``count`` training samples of the stream (fewer where the budget or a table ends)."""
         samples = self._stream("train", count)
         self.drawn = max(self.drawn, len(samples.x))
-        return samples
+        return self._with_extra(samples, inside=self.basis is not None)
 
     def held_out(self, count: int) -> Samples:
         """Samples that no student is trained on."""
@@ -77,13 +77,25 @@ class Source:
     def full(self, count: int) -> Samples:
         """At least ``count`` training samples in the teacher's input space, with all that were asked before."""
         samples = self._stream("train", max(count, self.drawn)) if self.basis is None else self._stream("full", count)
-        if self.extra is None or not len(self.extra):
+        return self._with_extra(samples, inside=False)
+
+    def add(self, x: np.ndarray) -> np.ndarray:
+        """Answers to chosen inputs ``(samples, inputs)``, which join the samples; as many as the budget allows."""
+        x = x[: self.ledger.affordable(x)]
+        answers = self.ask(x) if len(x) else np.zeros((0, self.teacher.outputs))
+        self.extra = np.concatenate([self.extra, x])
+        self._extra_answers = np.concatenate([self._extra_answers, answers])
+        return answers
+
+    def restore(self, extra: np.ndarray) -> None:
+        """Go on as after an earlier sitting that had chosen the inputs ``extra``."""
+        self.add(extra[len(self.extra) :])
+
+    def _with_extra(self, samples: Samples, *, inside: bool) -> Samples:
+        if not len(self.extra):
             return samples
-        if len(self._extra_answers) < len(self.extra):
-            fresh = self.ask(self.extra[len(self._extra_answers) :])
-            self._extra_answers = np.concatenate([self._extra_answers, fresh])
-        return Samples(np.concatenate([samples.x, self.extra]), np.concatenate([samples.y, self._extra_answers]),
-                       self.floor)
+        extra = self.extra @ self.basis if inside and self.basis is not None else self.extra
+        return Samples(np.concatenate([samples.x, extra]), np.concatenate([samples.y, self._extra_answers]), self.floor)
 
     def candidates(self, count: int, round_: int) -> np.ndarray:
         """Inputs ``(at most count, inputs)`` that may be asked: a seeded draw, half of it three times as far out."""

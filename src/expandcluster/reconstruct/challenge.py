@@ -28,49 +28,47 @@ class Challenge:
 
     Attributes:
         network: after the last round; ``None`` where there was none.
-        x: the disputed inputs ``(samples, inputs)``.
+        extra: all chosen inputs so far ``(samples, inputs)``.
         error: largest relative squared error on the last round's inputs, before they were learnt; 0
-            where nothing was disputed.
+            where nothing was in doubt.
     """
 
     network: Network | None
-    x: np.ndarray
+    extra: np.ndarray
     error: float
 
 
 def challenge(network: Network | None, students: Students, source: Source, progress: Progress = silent) -> Challenge:
-    """Ask disputed inputs in rounds until the network answers them rightly.
+    """Ask doubtful inputs in rounds until the network answers them rightly.
 
     Args:
         network: fine-tuned, on the teacher's inputs.
         students: those at the noise floor are the committee.
-        source: whom to ask; the disputed inputs join its samples.
+        source: whom to ask; the doubtful inputs join its samples.
         progress: told of every round.
     """
-    asked = np.zeros((0, source.teacher.inputs))
-    if network is None or not students.at_floor:
-        return Challenge(network, asked, 0.0)
+    if network is None or not students.at_floor or not source.chosen:
+        return Challenge(network, source.extra, 0.0)
     committee = [_lifted(n, source) for n in students.networks[: min(students.at_floor, _COMMITTEE)]]
-    error = 0.0
+    error, wrong = 0.0, 1e4 * max(source.floor, 1e-26)
     for round_ in range(_ROUNDS):
         samples = source.full(samples_to_tune(network, source))
-        variants = open_variants(network, samples.x, _VARIANTS) if source.chosen else []
-        x = disputed(network, [*committee, *variants], source, _COUNT, round_)
-        x = x[: source.ledger.affordable(x)]
-        if not len(x):
+        if samples.relative_loss(network(samples.x)) > wrong:
+            break  # a network of this shape cannot be right everywhere
+        variants = open_variants(network, samples.x, _VARIANTS)
+        x = disputed(network, [*committee, *variants], source, _COUNT, 100 + round_)
+        y = source.add(x)
+        if not len(y):
             break
-        y = source.ask(x)
         unit = samples.total_variance / len(samples.x) or 1.0
-        error = float(np.max(np.sum((network(x) - y) ** 2, axis=1))) / unit
-        asked = np.concatenate([asked, x])
-        source.extra = asked
-        progress(Event("challenge", f"{len(x)} inputs that are in doubt: largest relative error {error:.1e}",
+        error = float(np.max(np.sum((network(x[: len(y)]) - y) ** 2, axis=1))) / unit
+        progress(Event("challenge", f"{len(y)} inputs that are in doubt: largest relative error {error:.1e}",
                        {"error": error}))
-        if error <= 1e4 * max(source.floor, 1e-26):
+        if error <= wrong:
             break
         network = fine_tune(network, source, progress, lifted=True)
         assert network is not None
-    return Challenge(network, asked, error)
+    return Challenge(network, source.extra, error)
 
 
 def _lifted(network: Network, source: Source) -> Network:

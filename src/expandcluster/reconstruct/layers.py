@@ -62,7 +62,7 @@ def reconstruct(students: Students, source: Source, activation: Activation, opti
         if built.network is None:
             best = best or (np.inf, built)
             continue
-        error = float(np.sum((built.network(samples.x) - samples.y) ** 2)) / (samples.total_variance or 1.0)
+        error = samples.relative_loss(built.network(samples.x))
         if best is None or error < best[0]:
             best = (error, built)
         if error <= max(1e-6, samples.floor):

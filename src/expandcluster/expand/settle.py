@@ -1,0 +1,59 @@
+"""Settle the students' disagreements: ask where they differ, and train them on the answers.
+
+Students that imitate on all their samples may differ where no sample was. What they learn there brings
+rarely met kinks to light, and lets neurons cluster that a few undetermined weights held apart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+from expandcluster.activations import Activation
+from expandcluster.expand.expand import Students
+from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.networks import stack
+from expandcluster.options import LMOptions
+from expandcluster.progress import Event, Progress, silent
+from expandcluster.queries.disagreement import disputed
+from expandcluster.queries.source import Source
+
+__all__ = ["settle"]
+
+_ROUNDS, _COUNT = 8, 96
+_OPTIONS = LMOptions(steps=100, patience=20)
+
+
+def settle(students: Students, source: Source, activation: Activation, progress: Progress = silent) -> Students:
+    """Students that agree, as far as asking can make them.
+
+    Args:
+        students: those at the noise floor are retrained; a student that leaves the floor is dropped.
+        source: whom to ask; disputed inputs join its samples.
+        activation: of the hidden layers.
+        progress: told of every round.
+    """
+    if not source.chosen:
+        return students
+    for round_ in range(_ROUNDS):
+        networks = students.networks
+        if students.at_floor < 2:
+            break
+        x = disputed(networks[0], networks[1:], source, _COUNT, round_, inside=True)
+        answers = source.add(x)
+        if not len(answers):
+            break
+        samples = source.samples(students.samples)
+        sizes = tuple(max(n.sizes[i] for n in networks) for i in range(len(networks[0].sizes)))
+        trained = levenberg_marquardt(stack(networks, sizes), samples, activation, _OPTIONS)
+        order = [int(s) for s in np.argsort(trained.loss, kind="stable") if trained.loss[s] <= samples.floor]
+        progress(Event("settle", f"{len(answers)} inputs on which students differ: {len(order)} of {len(networks)} "
+                       "learn the answers", {"disputed": len(answers), "students": len(order)}))
+        if not order:
+            break
+        order.sort(key=lambda s: networks[s].parameters)
+        students = dataclasses.replace(
+            students, networks=tuple(trained.population.network(s, activation) for s in order),
+            losses=trained.loss[order], at_floor=len(order))
+    return dataclasses.replace(students, extra=source.extra)
