@@ -27,8 +27,10 @@ def test_the_same_recovery(recovery: Recovery) -> None:
     assert recovery.folder is not None
     again = read_run(recovery.folder)
     assert recovery.network is not None and again.network is not None
-    for a, b in zip(recovery.network.weights, again.network.weights, strict=True):
+    saved = ec.load_network(recovery.folder / "network.safetensors")
+    for a, b, c in zip(recovery.network.weights, again.network.weights, saved.weights, strict=True):
         np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
     np.testing.assert_array_equal(again.layers[0].labels, recovery.layers[0].labels)
     np.testing.assert_array_equal(again.losses, recovery.losses)
     assert again.verdict is recovery.verdict and again.timings == recovery.timings

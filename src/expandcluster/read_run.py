@@ -17,14 +17,19 @@ from expandcluster.expand.expand import Students
 from expandcluster.networks import Network
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.row_space import RowSpace
+from expandcluster.reconstruct.challenge import Challenge
 from expandcluster.reconstruct.layers import Reconstruction
-from expandcluster.results import Certificate, LayerClusters, Recovery, Verdict
+from expandcluster.results import Certificate, Recovery, Verdict
+from expandcluster.run_folder import _STAGE_RESULTS
 from expandcluster.storage import load, names
 
 __all__ = ["RunDescription", "read_description", "read_run"]
 
-_CLASSES = (Certificate, LayerClusters, Probe, Reconstruction, RowSpace, Students)
-_STAGES = ("probe", "reduce", "expand", "cluster", "fine_tune", "certify")
+# What each stage of `recover.py` leaves behind, in its order.
+_STAGES: dict[str, type | tuple[type, ...]] = {
+    "probe": Probe, "reduce": RowSpace, "expand": Students, "settle": Students, "cluster": Reconstruction,
+    "fine_tune": (Network, type(None)), "challenge": Challenge, "certify": (Certificate, type(None)),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,10 +88,10 @@ def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwis
     def network(weights: tuple[Any, ...], biases: tuple[Any, ...], activation: str) -> Network:
         return Network(weights, biases, act)
 
-    values, timings = _stages(folder, {**names(_CLASSES), "Network": network})
-    certificate, students = values["certify"], values["expand"]
+    values, timings = _stages(folder, {**names(_STAGE_RESULTS), "Network": network})
+    certificate, students = values["certify"], values["settle"]
     return Recovery(
-        network=values["fine_tune"],
+        network=values["challenge"].network,
         verdict=verdict,
         relative_loss=certificate.relative_loss if certificate else students.best_loss,
         noise_floor=values["probe"].noise_floor,
@@ -124,12 +129,8 @@ def read_description(folder: str | os.PathLike[str]) -> RunDescription:
 
 def _stages(folder: Path, classes: dict[str, Callable[..., Any]]) -> tuple[dict[str, Any], dict[str, float]]:
     """Result and seconds of every stage."""
-    expected: dict[str, type | tuple[type, ...]] = {
-        "probe": Probe, "reduce": RowSpace, "expand": Students, "cluster": Reconstruction,
-        "fine_tune": (Network, type(None)), "certify": (Certificate, type(None)),
-    }
     values, timings = {}, {}
-    for name in _STAGES:
+    for name, expected in _STAGES.items():
         path = folder / "stages" / f"{name}.safetensors"
         if not path.is_file():
             raise _unfinished(folder, f"a run without its stage '{name}'")
@@ -138,7 +139,7 @@ def _stages(folder: Path, classes: dict[str, Callable[..., Any]]) -> tuple[dict[
             timings[name] = float(header["seconds"])
         except (KeyError, ValueError) as error:
             raise _unfinished(folder, f"a damaged stage '{name}' ({error!r})") from error
-        if not isinstance(values[name], expected[name]):
+        if not isinstance(values[name], expected):
             raise _unfinished(folder, f"a stage '{name}' that holds a {type(values[name]).__name__}")
     return values, timings
 

@@ -61,20 +61,25 @@ def probe_teacher(source: Source, progress: Progress = silent) -> Probe:
 
 def _measure(source: Source, epsilon: float) -> tuple[float, bool]:
     """Noise of a teacher that may be asked, and whether its answers change."""
+    if source.available < 2:
+        return epsilon / 4, False
     d, rng = source.teacher.inputs, np.random.default_rng(0)
     scale = source.options.scale
     points = source.inputs if source.inputs is not None else source.rounded(rng.normal(size=(64, d)) * scale)
-    spread = _spread(source.ask(points[: min(64, max(2, source.available // 8))]))
+    points = points[: min(64, max(2, source.available // 8))]
+    y = source.ask(points)
+    spread = _spread(y)
     if source.available < 6 * _POINTS:
         return epsilon / 4, False
+    change = _change(source, points[:_POINTS], y[:_POINTS], spread, epsilon)
+    if source.inputs is not None:  # no other inputs may be asked
+        return max(change / spread, epsilon / 4), change > 0
     lines = min(_LINES, source.available // (4 * _POINTS))
     start = points[rng.integers(len(points), size=lines)]
     direction = rng.normal(size=(lines, d)) / np.sqrt(d) * scale
     x = (start[:, None] + _STEP * np.arange(_POINTS)[None, :, None] * direction[:, None]).reshape(-1, d)
-    x = source.rounded(x)
-    y = source.ask(x)
-    changing = _changes(source, x, y, spread, epsilon)
-    return max(_difference_noise(y.reshape(lines, _POINTS, -1) / spread), epsilon / 8), changing
+    along = source.ask(source.rounded(x)).reshape(lines, _POINTS, -1)
+    return max(_difference_noise(along / spread), epsilon / 8), change > 0
 
 
 def _spread(y: np.ndarray) -> float:
@@ -86,18 +91,19 @@ def _spread(y: np.ndarray) -> float:
     return spread
 
 
-def _changes(source: Source, x: np.ndarray, y: np.ndarray, spread: float, epsilon: float) -> bool:
-    """Ask a few inputs again; answers may differ by the rounding of another order of summation."""
-    again = source.ask(x[:_POINTS], again=1)
-    difference = float(np.abs(again - y[:_POINTS]).max())
-    changing = difference > 1e4 * epsilon * max(spread, float(np.abs(y).max()))
-    if changing and not source.options.noisy:
+def _change(source: Source, x: np.ndarray, y: np.ndarray, spread: float, epsilon: float) -> float:
+    """Ask a few inputs again: standard deviation of what changes, 0 for what another order of summation rounds."""
+    difference = source.ask(x, again=1) - y
+    largest = float(np.abs(difference).max())
+    if largest <= 1e4 * epsilon * max(spread, float(np.abs(y).max())):
+        return 0.0
+    if not source.options.noisy:
         raise TeacherError("the teacher's answers",
-                           got=f"answers to the same input that differ by {difference:.1e} between calls",
+                           got=f"answers to the same input that differ by {largest:.1e} between calls",
                            expected="the same answer every time",
                            remedy="Switch off what is random in it (dropout, sampling), or allow noise with noisy=True "
                                   "(--noisy): the result is then only as exact as its error bars.")
-    return changing
+    return float(np.sqrt(np.mean(difference**2) / 2))
 
 
 def _difference_noise(y: np.ndarray) -> float:

@@ -84,6 +84,8 @@ def _jacobian(source: Source, x: np.ndarray, step: float) -> np.ndarray:
 
 def _rank(values: np.ndarray, error: float) -> int | None:
     """Index of the sharpest fall down to the error of the differences; ``None`` if there is none."""
+    if values[0] == 0:  # answers that do not vary near any point, as those of a tree
+        return None
     relative = np.maximum(values / values[0], 1e-300)
     falls = relative[:-1] / relative[1:]
     low = relative[1:] <= max(1e3 * error, 1e-7)

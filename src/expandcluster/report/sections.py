@@ -24,8 +24,10 @@ _STAGES = {
     "probe": "measure the teacher's precision",
     "reduce": "find the inputs that matter",
     "expand": "train and prune students",
+    "settle": "ask where students differ, and train them on",
     "cluster": "cluster their neurons and build one network",
     "fine_tune": "fine-tune all parameters",
+    "challenge": "ask where the network is in doubt",
     "certify": "held-out loss and error bars",
 }
 
