@@ -41,7 +41,8 @@ def run_folder(truth, tmp_path_factory) -> Path:
 
 def test_help_and_version_do_not_load_jax():
     code = ("import sys; from expandcluster.cli import app; from typer.testing import CliRunner; "
-            "CliRunner().invoke(app, ['recover', '--help']); print([m for m in ('jax', 'sklearn', 'torch') if m in sys.modules])")
+            "CliRunner().invoke(app, ['recover', '--help']); "
+            "print([m for m in ('jax', 'sklearn', 'torch') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout.strip() == "[]"
     assert _run("--version").stdout.strip() == ec.__version__
@@ -84,7 +85,7 @@ def test_another_verdict_is_exit_code_3(truth, tmp_path):
 
 
 def test_a_function_in_the_working_directory(tmp_path):
-    (tmp_path / "model.py").write_text("import numpy as np\n\n\ndef answer(x):\n    return np.tanh(x @ [[1.0], [2.0]])\n")
+    (tmp_path / "model.py").write_text("import numpy as np\ndef answer(x):\n    return np.tanh(x @ [[1.0], [2.0]])\n")
     done = _run("recover", "model:answer", "--input-size", 2, "--activation", "tanh", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["hidden_sizes"] == [1]
@@ -132,7 +133,8 @@ def test_a_truncated_table_is_refused(tmp_path):
 def test_a_killed_run_goes_on_and_asks_nothing_twice(tmp_path):
     # The teacher writes down every input it is asked.
     (tmp_path / "model.py").write_text(
-        "import numpy as np\nW = np.random.default_rng(0).normal(size=(5, 4))\nA = np.random.default_rng(1).normal(size=(4, 2))\n"
+        "import numpy as np\nW = np.random.default_rng(0).normal(size=(5, 4))\n"
+        "A = np.random.default_rng(1).normal(size=(4, 2))\n"
         "def answer(x):\n    open('asked.bin', 'ab').write(np.ascontiguousarray(x).tobytes())\n"
         "    return np.tanh(x @ W) @ A\n")
     command = [sys.executable, "-m", "expandcluster", "recover", "model:answer", "--input-size", "5", "--activation",
@@ -152,8 +154,8 @@ def test_a_killed_run_goes_on_and_asks_nothing_twice(tmp_path):
     whole = json.loads(subprocess.run([*command[:-2], "whole", "--json"], cwd=tmp_path, capture_output=True, text=True,
                                       timeout=300).stdout)
     assert killed["queries"] == whole["queries"] and killed["relative_loss"] == whole["relative_loss"]
-    a, b = ec.load_network(tmp_path / "run/network.safetensors"), ec.load_network(tmp_path / "whole/network.safetensors")
-    for left, right in zip(a.weights, b.weights, strict=True):
+    a, b = (ec.load_network(tmp_path / name / "network.safetensors").weights for name in ("run", "whole"))
+    for left, right in zip(a, b, strict=True):
         np.testing.assert_array_equal(left, right)
 
 

@@ -55,7 +55,7 @@ def recover(
     from expandcluster.terminal import print_recovery, watch
 
     try:
-        _keep_compiled_programs()
+        _set_up_jax()
         from expandcluster import recover as run
         from expandcluster.options import ExpandOptions, QueryOptions, RecoverOptions
         from expandcluster.run_folder import summary
@@ -138,7 +138,7 @@ def demo(
     from expandcluster.terminal import print_demo, watch
 
     try:
-        _keep_compiled_programs()
+        _set_up_jax()
         from expandcluster.demo import run_demo
 
         with watch(quiet=as_json) as progress:
@@ -161,14 +161,20 @@ def _strict(values: dict[str, Any]) -> dict[str, Any]:
 
 def _folder_name(teacher: str) -> str:
     """`runs/` gets one folder for each teacher."""
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in Path(teacher).name) or "run"
+    name = Path(teacher.partition("?")[0]).name  # what follows a question mark may be a key
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "run"
 
 
-def _keep_compiled_programs() -> None:
-    """Compiled programs are kept between calls, in the user's cache folder."""
+def _set_up_jax() -> None:
+    """Before JAX is loaded: compiled programs are kept in the user's cache folder, students get a thread each.
+
+    Students are trained side by side. Were their operations split over threads too, the threads of a busy
+    machine would wait for each other: ten times slower beside one other process.
+    """
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "expandcluster" / "jax"
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
+    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
 
 
 def _fail(error: Exception) -> NoReturn:
