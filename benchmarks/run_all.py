@@ -1,0 +1,16 @@
+"""Run every benchmark, one after the other, and print its table."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+SCRIPTS = ("digits", "shallow_grid", "deep_grid", "negatives", "lm_against_optimistix")
+
+if __name__ == "__main__":
+    for name in SCRIPTS:
+        print(f"\n## benchmarks/{name}.py\n", flush=True)
+        importlib.import_module(f"benchmarks.{name}").main()
