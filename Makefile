@@ -29,7 +29,7 @@ clean:
 	$(BIN)/python -m pip install --quiet -e .
 	touch $@
 
-.venv/.installed-test: .venv/.installed
+.venv/.installed-test: .venv/.installed Makefile
 	$(BIN)/python -m pip install --quiet torch==2.13.0
 	$(BIN)/python -m pip install --quiet -e '.[onnx,torch,parquet,flow,http,plot,test]'
 	touch $@

@@ -24,6 +24,7 @@ Train = Callable[[Population, Samples], TrainedPopulation]
 _RISE = 100.0  # a student below `_LOW` may lose this factor over all removals together
 _LOW = 1e-6
 _COSTLY = 1e-3  # neurons of higher estimated cost are removed one at a time
+_LARGE, _BEST = 200, 2  # parameters of a large student; how many of those are pruned
 _TRIES = 3  # cheapest neurons tried before a student counts as small as it gets
 
 
@@ -78,6 +79,9 @@ def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, 
     best = loss.copy()
     bite = np.array([max(1, sum(n.hidden_sizes) // 4) for n in students])  # neurons removed at once
     tries = np.where(loss <= _LOW, 0, _TRIES)
+    if students[0].parameters > _LARGE:  # of large students that are not at the floor only the best are worth it
+        low = [s for s in np.argsort(loss, kind="stable") if samples.floor < loss[s] <= _LOW]
+        tries[low[_BEST:]] = _TRIES
     while (active := np.flatnonzero(tries < _TRIES)).size:
         smaller = [_without_cheapest(students[s], x, unit, bite[s], tries[s]) for s in active]
         tries[active[[n is None for n in smaller]]] = _TRIES
