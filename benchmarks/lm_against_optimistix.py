@@ -17,7 +17,7 @@ from expandcluster.expand.population import Samples
 from expandcluster.networks import forward, random_population
 from expandcluster.precision import float64
 
-SIZES, WIDTH, STUDENTS, SAMPLES, STEPS = (8, 4, 1), 16, 8, 2000, 400
+SIZES, WIDTH, STUDENTS, SAMPLES, STEPS = (8, 4, 1), 16, 8, 2000, 100
 
 
 def main() -> None:
