@@ -1,4 +1,4 @@
-"""Teachers that must not be called exact, and the verdict each ends in."""
+"""Teachers that must not be called exact, and the verdict each ends in; students of width up to 32."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from sklearn.ensemble import RandomForestRegressor
 import expandcluster as ec
 
 TRUTH = random_teacher((6, 5, 2), "tanh", 0)
+WIDTHS = (4, 8, 16, 32)
 DEEP = random_teacher((4, 5, 4, 2), "tanh", 0)
 
 
 def _show(name: str, teacher: ec.Teacher, queries: ec.QueryOptions | None = None, **settings: object) -> None:
     start = time.perf_counter()
-    options = ec.RecoverOptions(queries=queries or ec.QueryOptions())
+    options = ec.RecoverOptions(queries=queries or ec.QueryOptions(), expand=ec.ExpandOptions(widths=WIDTHS))
     found = ec.recover(teacher, options=options, **{"activation": "tanh", **settings})
     sizes = "-" if found.hidden_sizes is None else "-".join(map(str, found.hidden_sizes))
     print(f"| {name} | {found.verdict.name} | {sizes} | {found.relative_loss:.1e} | {found.noise_floor:.1e} | "
