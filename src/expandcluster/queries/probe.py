@@ -54,6 +54,7 @@ def probe_teacher(source: Source, progress: Progress = silent) -> Probe:
         y = source.samples(2**62).y
         spread = _spread(y)
         noise, changing = max(source.options.noise, epsilon / 4 * float(np.sqrt(np.mean(y**2))) / spread), False
+    noise = max(noise, _saturation(source))
     probe = Probe(noise, noise**2, max(_LEAST_FLOOR, 30.0 * noise**2), epsilon > 2.0**-52, changing)
     progress(Event("probe", f"relative noise of the answers {noise:.1e}", {"noise": noise}))
     return probe
@@ -67,7 +68,7 @@ def _measure(source: Source, epsilon: float) -> tuple[float, bool]:
     scale = source.options.scale
     points = source.inputs if source.inputs is not None else source.rounded(rng.normal(size=(64, d)) * scale)
     points = points[: min(64, max(2, source.available // 8))]
-    y = source.ask(points)
+    points, y = source.usable(points)
     spread = _spread(y)
     if source.available < 6 * _POINTS:
         return epsilon / 4, False
@@ -79,7 +80,17 @@ def _measure(source: Source, epsilon: float) -> tuple[float, bool]:
     direction = rng.normal(size=(lines, d)) / np.sqrt(d) * scale
     x = (start[:, None] + _STEP * np.arange(_POINTS)[None, :, None] * direction[:, None]).reshape(-1, d)
     along = source.ask(source.rounded(x)).reshape(lines, _POINTS, -1)
-    return max(_difference_noise(along / spread), epsilon / 8), change > 0
+    along = along[np.isfinite(along).all(axis=(1, 2))]
+    measured = _difference_noise(along / spread) if len(along) else 0.0
+    return max(measured, epsilon / 8), change > 0
+
+
+def _saturation(source: Source) -> float:
+    """Noise of answers near saturation, which short lines miss and inputs far out meet; relative to their spread."""
+    if source.link.kind == "raw":
+        return 0.0
+    y = source.check(min(600, source.available // 4)).y if source.chosen else source.samples(2**62).y
+    return source.link.noise(y) / _spread(y) if len(y) >= _POINTS else 0.0
 
 
 def _spread(y: np.ndarray) -> float:
@@ -94,7 +105,8 @@ def _spread(y: np.ndarray) -> float:
 def _change(source: Source, x: np.ndarray, y: np.ndarray, spread: float, epsilon: float) -> float:
     """Ask a few inputs again: standard deviation of what changes, 0 for what another order of summation rounds."""
     difference = source.ask(x, again=1) - y
-    largest = float(np.abs(difference).max())
+    difference = difference[np.isfinite(difference).all(axis=1)]
+    largest = float(np.abs(difference).max(initial=0.0))
     if largest <= 1e4 * epsilon * max(spread, float(np.abs(y).max())):
         return 0.0
     if not source.options.noisy:

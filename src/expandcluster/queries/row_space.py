@@ -58,7 +58,9 @@ def _search(source: Source, probe: Probe, rng: np.random.Generator) -> RowSpace:
     step = max(probe.noise, 1e-16) ** (1.0 / 3.0) * scale
     rows, values = np.zeros((0, d)), np.zeros(0)
     at = rng.normal(size=d) * scale
-    while len(rows) < 2 * d + 4 and source.available >= 4 * d:
+    tried = 0  # points near which the answers are saturated give no Jacobian
+    while len(rows) < 2 * d + 4 and source.available >= 4 * d and tried < 4 * d + 8:
+        tried += 1
         rows = np.concatenate([rows, _jacobian(source, at, step)])
         at = rng.normal(size=d) * scale
         if len(rows) < max(8, 2 * outputs):
@@ -74,12 +76,16 @@ def _search(source: Source, probe: Probe, rng: np.random.Generator) -> RowSpace:
 
 
 def _jacobian(source: Source, x: np.ndarray, step: float) -> np.ndarray:
-    """Central differences at one point, ``(outputs, inputs)``, from two queries for each input."""
+    """Central differences at one point, ``(outputs, inputs)``, from two queries for each input.
+
+    No rows where an answer cannot be used.
+    """
     shifts = step * np.eye(len(x))
     points = source.rounded(np.concatenate([x + shifts, x - shifts]))
     width = np.diagonal(points[: len(x)] - points[len(x) :])
     y = source.ask(points)
-    return ((y[: len(x)] - y[len(x) :]) / width[:, None]).T
+    rows = ((y[: len(x)] - y[len(x) :]) / width[:, None]).T
+    return rows[np.isfinite(rows).all(axis=1)]
 
 
 def _rank(values: np.ndarray, error: float) -> int | None:
@@ -103,6 +109,10 @@ def _unexplained(source: Source, probe: Probe, basis: np.ndarray, rng: np.random
     x = rng.normal(size=(_FRESH, len(basis))) * source.options.scale
     x[::3] *= 3.0
     inside, outside = source.ask(source.rounded(x @ basis @ basis.T)), source.ask(source.rounded(x))
+    good = np.isfinite(inside).all(axis=1) & np.isfinite(outside).all(axis=1)
+    if not good.any():
+        return None
+    x, inside, outside = x[good], inside[good], outside[good]
     spread = np.sqrt(np.mean((outside - outside.mean(axis=0)) ** 2))
     error = np.sqrt(np.mean((inside - outside) ** 2, axis=1))
     worst = int(np.argmax(error))

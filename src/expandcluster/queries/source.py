@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from expandcluster.errors import BadInput
@@ -10,11 +12,14 @@ from expandcluster.options import QueryOptions
 from expandcluster.queries.answers import Answers
 from expandcluster.queries.ledger import Ledger
 from expandcluster.teachers.base import Teacher
+from expandcluster.teachers.links import Link
 from expandcluster.teachers.table import TableTeacher
 
 __all__ = ["Source", "open_source"]
 
 _BLOCK = 384  # rows drawn from one seed, so that a row does not depend on how many are drawn with it
+_MOST_UNUSABLE = 50  # inputs asked for each that can be used
+
 
 class Source:
     """A seeded stream of queries of one teacher.
@@ -38,6 +43,7 @@ class Source:
                  answers: Answers | None = None, wide: bool = False) -> None:
         self.teacher, self.options, self.inputs, self.wide = teacher, options, inputs, wide
         self.ledger = Ledger(teacher, options.max_queries, answers)
+        self.link = Link()
         self.floor = 0.0
         self.basis: np.ndarray | None = None
         self.drawn = 0  # training samples that students have used
@@ -45,6 +51,7 @@ class Source:
         self._seed = seed
         self._extra_answers = np.zeros((0, teacher.outputs))
         self._streams: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._at: dict[str, int] = {}  # rows of each stream that were asked
 
     @property
     def queries(self) -> int:
@@ -57,8 +64,13 @@ class Source:
         return self.ledger.available
 
     def ask(self, x: np.ndarray, *, again: int = 0) -> np.ndarray:
-        """See :meth:`Ledger.ask`."""
-        return self.ledger.ask(x, again=again)
+        """What the network behind the link puts out, see :meth:`Ledger.ask`; NaN in rows that cannot be used."""
+        return self.link.undo(self.ledger.ask(x, again=again))
+
+    def use(self, link: Link) -> None:
+        """From now on take the answers before this link, and draw the inputs in as it says."""
+        self.link = link
+        self.options = dataclasses.replace(self.options, scale=self.options.scale * link.shrink)
 
     def rounded(self, x: np.ndarray) -> np.ndarray:
         """Inputs as the teacher gets to see them in its own precision."""
@@ -80,9 +92,11 @@ class Source:
         return self._with_extra(samples, inside=False)
 
     def add(self, x: np.ndarray) -> np.ndarray:
-        """Answers to chosen inputs ``(samples, inputs)``, which join the samples; as many as the budget allows."""
-        x = x[: self.ledger.affordable(x)]
-        answers = self.ask(x) if len(x) else np.zeros((0, self.teacher.outputs))
+        """Answers to chosen inputs ``(samples, inputs)``, which join the samples.
+
+        As many as the budget allows, without those that cannot be used: the last of ``extra``.
+        """
+        x, answers = self.usable(x[: self.ledger.affordable(x)])
         self.extra = np.concatenate([self.extra, x])
         self._extra_answers = np.concatenate([self._extra_answers, answers])
         return answers
@@ -113,16 +127,27 @@ class Source:
     def _stream(self, name: str, count: int) -> Samples:
         width = self.teacher.inputs
         x, y = self._streams.get(name, (np.zeros((0, width)), np.zeros((0, self.teacher.outputs))))
-        if count > len(x):
-            fresh = self._draw(name, len(x), count)
+        while count > len(x):
+            at = self._at.get(name, 0)
+            fresh = self._draw(name, at, at + count - len(x))
             fresh = fresh[: self.ledger.affordable(fresh)]
-            if len(fresh):
-                x, y = np.concatenate([x, fresh]), np.concatenate([y, self.ask(fresh)])
-                self._streams[name] = (x, y)
+            if not len(fresh) or at > _MOST_UNUSABLE * count + 1000:
+                break
+            kept, answers = self.usable(fresh)
+            x, y = np.concatenate([x, kept]), np.concatenate([y, answers])
+            self._streams[name], self._at[name] = (x, y), at + len(fresh)
         x, y = x[:count], y[:count]
         if self.basis is not None and name in ("train", "held out"):
             x = x @ self.basis
         return Samples(x, y, self.floor)
+
+    def usable(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Those of the inputs ``x`` whose answers can be used, and the answers."""
+        if not len(x):
+            return x, np.zeros((0, self.teacher.outputs))
+        y = self.ask(x)
+        good = np.isfinite(y).all(axis=1)
+        return (x, y) if good.all() else (x[good], y[good])
 
     def _draw(self, name: str, start: int, stop: int) -> np.ndarray:
         """Rows ``start`` to ``stop`` of a stream."""
@@ -178,8 +203,10 @@ class TableSource(Source):
         return self.teacher.x[:0]
 
     def _stream(self, name: str, count: int) -> Samples:
-        rows = self._rows[name][:count]
-        return Samples(self.teacher.x[rows], self.teacher.y[rows], self.floor)
+        rows = self._rows[name]
+        y = self.link.undo(self.teacher.y[rows])
+        good = np.isfinite(y).all(axis=1)
+        return Samples(self.teacher.x[rows][good][:count], y[good][:count], self.floor)
 
 
 def open_source(teacher: Teacher, options: QueryOptions, seed: int, inputs: np.ndarray | None = None,

@@ -61,7 +61,7 @@ def challenge(network: Network | None, students: Students, source: Source, progr
         if not len(y):
             break
         unit = samples.total_variance / len(samples.x) or 1.0
-        error = float(np.max(np.sum((network(x[: len(y)]) - y) ** 2, axis=1))) / unit
+        error = float(np.max(np.sum((network(source.extra[-len(y) :]) - y) ** 2, axis=1))) / unit
         progress(Event("challenge", f"{len(y)} inputs that are in doubt: largest relative error {error:.1e}",
                        {"error": error}))
         if error <= wrong:
