@@ -22,12 +22,13 @@ from expandcluster.reconstruct.layers import Reconstruction
 from expandcluster.results import Certificate, Recovery, Verdict
 from expandcluster.run_folder import _STAGE_RESULTS
 from expandcluster.storage import load, names
+from expandcluster.teachers.links import Link
 
 __all__ = ["RunDescription", "read_description", "read_run"]
 
 # What each stage of `recover.py` leaves behind, in its order.
 _STAGES: dict[str, type | tuple[type, ...]] = {
-    "probe": Probe, "reduce": RowSpace, "expand": Students, "settle": Students, "cluster": Reconstruction,
+    "link": Link, "probe": Probe, "reduce": RowSpace, "expand": Students, "settle": Students, "cluster": Reconstruction,
     "fine_tune": (Network, type(None)), "challenge": Challenge, "certify": (Certificate, type(None)),
 }
 
@@ -49,6 +50,7 @@ class RunDescription:
         versions: version of Python and of each package.
         machine: what the run was started on.
         queries: inputs asked by the end of each stage; only stages that end with stored answers.
+        output: what the user said that the teacher answers, for example ``"auto"``.
     """
 
     teacher: str
@@ -63,6 +65,7 @@ class RunDescription:
     versions: dict[str, str]
     machine: str
     queries: dict[str, int]
+    output: str = "auto"
 
 
 def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwise | str | None = None) -> Recovery:
@@ -103,6 +106,8 @@ def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwis
         seed=seed,
         timings=timings,
         folder=folder,
+        output=values["link"].kind,
+        told_by=values["link"].why,
     )
 
 
@@ -122,6 +127,7 @@ def read_description(folder: str | os.PathLike[str]) -> RunDescription:
             seed=int(run["seed"]), options=dict(run["options"]), given_inputs=run["asked_inputs"] is not None,
             versions={str(k): str(v) for k, v in about.get("versions", {}).items()},
             machine=str(about.get("machine", "")), queries=_answers(folder),
+            output=str(run.get("output", "raw")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unfinished(folder, f"a damaged run.json ({error!r})") from error
@@ -129,9 +135,12 @@ def read_description(folder: str | os.PathLike[str]) -> RunDescription:
 
 def _stages(folder: Path, classes: dict[str, Callable[..., Any]]) -> tuple[dict[str, Any], dict[str, float]]:
     """Result and seconds of every stage."""
-    values, timings = {}, {}
+    values: dict[str, Any] = {"link": Link()}
+    timings = {}
     for name, expected in _STAGES.items():
         path = folder / "stages" / f"{name}.safetensors"
+        if not path.is_file() and name == "link":  # runs of before there were links gave raw outputs
+            continue
         if not path.is_file():
             raise _unfinished(folder, f"a run without its stage '{name}'")
         values[name], header = load(path, classes)
@@ -151,6 +160,8 @@ def _answers(folder: Path) -> dict[str, int]:
     answers = {}
     for name in _STAGES:
         path = folder / "stages" / f"{name}.safetensors"
+        if not path.is_file() and name == "link":
+            continue
         if not path.is_file():
             raise _unfinished(folder, f"a run without its stage '{name}'")
         try:

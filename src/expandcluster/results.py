@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from expandcluster.networks import Network
+from expandcluster.teachers.links import hidden_by
 
 __all__ = ["Certificate", "LayerClusters", "Recovery", "Verdict"]
 
@@ -104,6 +105,9 @@ class Recovery:
         seed: the seed of the run.
         timings: seconds of each stage.
         folder: the run folder, if there is one.
+        output: what the teacher answered: ``"raw"``, ``"softmax"`` or ``"logistic"``; the network is the one
+            before its softmax or logistic function.
+        told_by: how that was told; empty where it was known.
     """
 
     network: Network | None
@@ -118,6 +122,13 @@ class Recovery:
     seed: int
     timings: dict[str, float]
     folder: Path | None = None
+    output: str = "raw"
+    told_by: str = ""
+
+    @property
+    def hidden_by_output(self) -> str:
+        """What the softmax of the answers hides of the network, in words; empty where nothing is hidden."""
+        return hidden_by(self.output)
 
     @property
     def hidden_sizes(self) -> tuple[int, ...] | None:

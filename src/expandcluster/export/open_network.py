@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 from expandcluster.errors import BadInput
 from expandcluster.export.safetensors_file import load_network
 from expandcluster.networks import Network
+from expandcluster.teachers.links import LINKS
 
-__all__ = ["open_network"]
+__all__ = ["open_network", "output_behind"]
 
 
 def open_network(path: str | os.PathLike[str]) -> Network:
@@ -32,3 +34,12 @@ def open_network(path: str | os.PathLike[str]) -> Network:
         return load_network(path)
     raise BadInput(f"network {path}", got=f"a file ending in '{path.suffix}'",
                    expected=".safetensors, .onnx or a run folder", remedy="Save the network in one of these formats.")
+
+
+def output_behind(path: str | os.PathLike[str]) -> str:
+    """What the teacher of a run folder answered (raw, softmax or logistic); raw for every other file."""
+    try:
+        output = json.loads((Path(path) / "result.json").read_text(encoding="utf-8"))["output"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return "raw"
+    return output if output in LINKS else "raw"
