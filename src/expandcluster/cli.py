@@ -103,8 +103,9 @@ def compare(
         from expandcluster import open_network
         from expandcluster.export.open_network import output_behind
 
-        result = distance(open_network(found), open_network(truth), tolerance=tolerance,
-                          output=output_behind(found) if output is None else output)
+        kind = output_behind(found) if output is None else output
+        networks = (open_network(name, before=kind) for name in (found, truth))
+        result = distance(*networks, tolerance=tolerance, output=kind)
     except (BadInput, ExpandClusterError) as error:
         _fail(error)
     if as_json:

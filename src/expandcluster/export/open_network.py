@@ -14,8 +14,12 @@ from expandcluster.teachers.links import LINKS
 __all__ = ["open_network", "output_behind"]
 
 
-def open_network(path: str | os.PathLike[str]) -> Network:
+def open_network(path: str | os.PathLike[str], *, before: str = "raw") -> Network:
     """The network in a safetensors file, an ONNX file or a run folder.
+
+    Args:
+        path: of the file or folder.
+        before: ``"softmax"`` or ``"logistic"``: an ONNX file may end in it, the network is the one before.
 
     Raises:
         BadInput: there is none.
@@ -29,7 +33,7 @@ def open_network(path: str | os.PathLike[str]) -> Network:
     if path.suffix.lower() == ".onnx":
         from expandcluster.export.onnx_file import network_from_onnx
 
-        return network_from_onnx(path)
+        return network_from_onnx(path, before=before)
     if path.suffix.lower() == ".safetensors" or not path.exists():
         return load_network(path)
     raise BadInput(f"network {path}", got=f"a file ending in '{path.suffix}'",
