@@ -84,12 +84,7 @@ def compare(network: Network | Recovery, truth: Network, *, tolerance: float = 1
         >>> result.exact, result.permutations
         (True, ((1, 0),))
     """
-    recovered = _network(network)
-    output = getattr(network, "output", "raw") if output is None else output
-    check_output(output)
-    if output == "softmax":
-        recovered, truth = _before_softmax(recovered, truth)
-    _check(recovered, truth, tolerance)
+    recovered, truth = _comparable(network, truth, tolerance, output)
     canonical = unit_norm(truth)
     sizes_match = recovered.sizes == truth.sizes
     error = math.inf
@@ -109,6 +104,17 @@ def compare(network: Network | Recovery, truth: Network, *, tolerance: float = 1
         truth=canonical,
         overhead=_overhead(sum(recovered.hidden_sizes), sum(truth.hidden_sizes)),
     )
+
+
+def _comparable(network: object, truth: Network, tolerance: float, output: str | None) -> tuple[Network, Network]:
+    """Both networks, up to what the answers hide; refuses what cannot be compared."""
+    recovered = _network(network)
+    output = getattr(network, "output", "raw") if output is None else output
+    check_output(output)
+    if output == "softmax":
+        recovered, truth = _before_softmax(recovered, truth)
+    _check(recovered, truth, tolerance)
+    return recovered, truth
 
 
 def _network(network: object) -> Network:
