@@ -25,6 +25,7 @@ from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.networks import Population
 from expandcluster.options import LMOptions
 from expandcluster.precision import in_float64
+from expandcluster.threads import one_thread_each
 
 __all__ = ["free_parameters", "levenberg_marquardt"]
 
@@ -76,7 +77,7 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
     )
     if jax.default_backend() == "cpu":
         # One student a thread: each leaves as soon as it is done, and all share one program.
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        with one_thread_each(len(thetas)), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             ends = list(pool.map(lambda pair: _in_thread(run, *pair), zip(thetas, free, strict=True)))
         theta, lost, gradient, steps, stalled = (np.stack(part) for part in zip(*ends, strict=True))
     else:
