@@ -124,10 +124,12 @@ class ExpandOptions:
     Attributes:
         students: students in a wave.
         enough: stop when this many students have reached the noise floor.
-        waves: most waves.
+        waves: most waves after the width search; 0 for none.
         widths: hidden widths tried one after the other in the width search.
         rho: students of the later waves are this much wider than the smallest network found.
         prune: whether neurons are removed inside students, which are then trained on.
+        keep: which students are clustered: ``"floor"``, those that reached the noise floor, or
+            ``"all"``, whatever their loss (as the paper does).
         lm: options of Levenberg-Marquardt.
     """
 
@@ -137,16 +139,19 @@ class ExpandOptions:
     widths: tuple[int, ...] = (4, 8, 16, 32, 64)
     rho: float = 2.0
     prune: bool = True
+    keep: Literal["floor", "all"] = "floor"
     lm: LMOptions = LMOptions()
 
     def __post_init__(self) -> None:
-        for name in ("students", "enough", "waves"):
+        for name in ("students", "enough"):
             _check(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
+        _check(_is_count(self.waves, 0), "waves", self.waves, "an integer of at least 0")
         widths = self.widths if isinstance(self.widths, tuple) else ()
         _check(len(widths) > 0 and all(_is_count(w) for w in widths) and list(widths) == sorted(set(widths)),
                "widths", self.widths, "a tuple of growing positive integers")
         _check(_is_positive(self.rho) and self.rho >= 1, "rho", self.rho, "a number of at least 1")
         _check(isinstance(self.prune, bool), "prune", self.prune, "True or False")
+        _check(self.keep in ("floor", "all"), "keep", self.keep, "'floor' or 'all'")
         _check(isinstance(self.lm, LMOptions), "lm", self.lm, "LMOptions")
 
 
@@ -160,7 +165,7 @@ class ClusterOptions:
         gamma: a cluster counts if at least this share of the students is in it.
         beta: largest median angle inside a cluster, in radians.
         contribution: neurons that change their layer's output by less than this (relative
-            variance) are dropped before clustering; ``None`` takes it from the students' loss.
+            variance) are dropped before clustering; ``None`` takes it from the noise floor, 0 drops none.
     """
 
     cut: Literal["gap", "paper"] = "gap"
@@ -172,8 +177,9 @@ class ClusterOptions:
         _check(self.cut in ("gap", "paper"), "cut", self.cut, "'gap' or 'paper'")
         _check(_is_positive(self.gamma) and self.gamma <= 1, "gamma", self.gamma, "a number in (0, 1]")
         _check(_is_positive(self.beta), "beta", self.beta, "a positive angle in radians")
-        _check(self.contribution is None or _is_positive(self.contribution), "contribution", self.contribution,
-               "a positive number or None")
+        _check(self.contribution is None or _is_positive(self.contribution)
+               or (self.contribution == 0 and not isinstance(self.contribution, bool)), "contribution",
+               self.contribution, "a number of at least 0 or None")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -36,14 +36,15 @@ class Students:
 
     Attributes:
         networks: those that reached the noise floor, also on held-out samples, smallest first;
-            where none did, the best one.
+            where none did, the best one; with the option ``keep="all"`` followed by all others.
         losses: their relative losses.
         at_floor: how many reached the floor.
-        all_losses: relative loss of every student trained, in the order of training.
+        all_losses: relative loss of every student trained, in the order of training, before it was pruned.
         overfitted: how many reached the floor on their samples but not on held-out ones.
         tried: students that could be trained at all (0: too few samples for the smallest width).
         samples: training samples they have used.
         extra: chosen inputs that joined them, ``(samples, inputs)``.
+        all_steps: steps of every student trained, those of pruning not counted.
     """
 
     networks: tuple[Network, ...]
@@ -54,6 +55,7 @@ class Students:
     tried: int
     samples: int = 0
     extra: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
+    all_steps: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def best_loss(self) -> float:
@@ -74,8 +76,8 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
         seed: of the students' first weights.
         progress: told of every wave.
     """
-    pool = _Pool(source, activation, progress)
     waves = options.expand
+    pool = _Pool(source, activation, progress, keep_all=waves.keep == "all")
     deep = hidden_layers > 1  # shallow students get there without the smooth path
     sizes: tuple[int, ...] = ()
     for wave, width in enumerate(_widths(waves, rows.rank)):
@@ -133,12 +135,13 @@ def _widths(options: ExpandOptions, rank: int | None) -> list[int]:
 class _Pool:
     """Students that reached the floor so far, and the losses of all."""
 
-    def __init__(self, source: Source, activation: Activation, progress: Progress) -> None:
-        self.source, self.activation, self.progress = source, activation, progress
+    def __init__(self, source: Source, activation: Activation, progress: Progress, *, keep_all: bool) -> None:
+        self.source, self.activation, self.progress, self.keep_all = source, activation, progress, keep_all
         self.floor_networks: list[Network] = []
         self.floor_losses: list[float] = []
-        self.best: tuple[float, Network] | None = None
+        self.others: list[tuple[Network, float]] = []  # above the floor, or at it on their samples only
         self.losses: list[float] = []
+        self.steps: list[int] = []
         self.overfitted = 0
 
     @property
@@ -152,6 +155,7 @@ class _Pool:
         wave = train_wave(random_population(sizes, options.students, seed), samples, self.activation, options.lm,
                           smooth_path=smooth_path)
         self.losses.extend(wave.loss.tolist())
+        self.steps.extend(wave.steps.tolist())
         networks, losses = self._prune(wave, samples, options)
         strays = self._keep(networks, losses, samples)
         if strays and self.source.available >= _MORE * len(samples.x):
@@ -181,14 +185,15 @@ class _Pool:
         """
         strays = []
         for network, loss in zip(networks, losses.tolist(), strict=True):
-            if self.best is None or loss < self.best[0]:
-                self.best = (loss, network)
+            if loss <= samples.floor and self._right_share(network) >= share:
+                self.floor_networks.append(network)
+                self.floor_losses.append(loss)
+                continue
             if loss <= samples.floor:
-                if self._right_share(network) >= share:
-                    self.floor_networks.append(network)
-                    self.floor_losses.append(loss)
-                else:
-                    strays.append(network)
+                strays.append(network)
+            self.others.append((network, loss))
+            if not self.keep_all:
+                self.others = [min(self.others, key=lambda pair: pair[1])]
         self.overfitted += len(strays)
         return strays
 
@@ -210,8 +215,8 @@ class _Pool:
         pairs = sorted(zip(self.floor_networks, self.floor_losses, strict=True),
                        key=lambda pair: (pair[0].parameters, pair[1]))
         at_floor = len(pairs)
-        if not pairs and self.best is not None:
-            pairs = [(self.best[1], self.best[0])]
+        if self.keep_all or not pairs:
+            pairs += sorted(self.others, key=lambda pair: pair[1])
         return Students(tuple(n for n, _ in pairs), np.array([loss for _, loss in pairs]), at_floor,
                         np.array(self.losses), self.overfitted, len(self.losses), self.source.drawn,
-                        self.source.extra)
+                        self.source.extra, np.array(self.steps, np.int64))
