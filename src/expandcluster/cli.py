@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-__all__ = ["app", "main"]
+from expandcluster.cli_benchmark import app as benchmark
+from expandcluster.cli_common import EXACT, OTHER_VERDICT, Json
+from expandcluster.cli_common import fail as _fail
+from expandcluster.cli_common import interrupted as _interrupted
+from expandcluster.cli_common import set_up_jax as _set_up_jax
 
-EXACT, OTHER_VERDICT, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
+__all__ = ["app", "main"]
 
 app = typer.Typer(
     add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -20,7 +22,7 @@ app = typer.Typer(
          "Exit code 0: recovered exactly; 3: ended with another verdict; 2: bad usage or input.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+app.add_typer(benchmark, name="benchmark")
 
 
 @app.callback(invoke_without_command=True)
@@ -163,28 +165,6 @@ def _folder_name(teacher: str) -> str:
     """`runs/` gets one folder for each teacher."""
     name = Path(teacher.partition("?")[0]).name  # what follows a question mark may be a key
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "run"
-
-
-def _set_up_jax() -> None:
-    """Before JAX is loaded: compiled programs are kept in the user's cache folder, students get a thread each.
-
-    Students are trained side by side. Were their operations split over threads too, the threads of a busy
-    machine would wait for each other: ten times slower beside one other process.
-    """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "expandcluster" / "jax"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
-
-
-def _fail(error: Exception) -> NoReturn:
-    print(f"expandcluster: {error}", file=sys.stderr)
-    raise typer.Exit(BAD_INPUT)
-
-
-def _interrupted() -> NoReturn:
-    print("expandcluster: interrupted; the same command goes on where this one stopped.", file=sys.stderr)
-    raise typer.Exit(INTERRUPTED)
 
 
 def main() -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from expandcluster.errors import BadInput
 
-__all__ = ["AdamOptions", "ClusterOptions", "ExpandOptions", "LMOptions", "QueryOptions", "RecoverOptions"]
+__all__ = ["AdamOptions", "ClusterOptions", "ExpandOptions", "LMOptions", "QueryOptions", "RecoverOptions",
+           "TrainerOptions"]
 
 
 def _check(holds: bool, name: str, got: object, expected: str) -> None:
@@ -80,6 +81,7 @@ class LMOptions:
     progress: float = 0.1
     damping: float = 1e-2
     memory: int = 2 * 2**20
+    trainer: Literal["levenberg_marquardt"] = dataclasses.field(default="levenberg_marquardt", init=False)
 
     def __post_init__(self) -> None:
         for name in ("steps", "check_every", "patience", "memory"):
@@ -107,6 +109,7 @@ class AdamOptions:
     patience: int = 100
     factor: float = 0.5
     least_learning_rate: float = 1e-6
+    trainer: Literal["adam"] = dataclasses.field(default="adam", init=False)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "patience"):
@@ -115,6 +118,9 @@ class AdamOptions:
         _check(_is_positive(self.least_learning_rate), "least_learning_rate", self.least_learning_rate,
                "a positive number")
         _check(_is_share(self.factor), "factor", self.factor, "a number between 0 and 1")
+
+
+TrainerOptions: TypeAlias = LMOptions | AdamOptions
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +136,7 @@ class ExpandOptions:
         prune: whether neurons are removed inside students, which are then trained on.
         keep: which students are clustered: ``"floor"``, those that reached the noise floor, or
             ``"all"``, whatever their loss (as the paper does).
-        lm: options of Levenberg-Marquardt.
+        trainers: options of the trainers that students go through, one after the other.
     """
 
     students: int = 8
@@ -140,7 +146,7 @@ class ExpandOptions:
     rho: float = 2.0
     prune: bool = True
     keep: Literal["floor", "all"] = "floor"
-    lm: LMOptions = LMOptions()
+    trainers: tuple[TrainerOptions, ...] = (LMOptions(),)
 
     def __post_init__(self) -> None:
         for name in ("students", "enough"):
@@ -152,7 +158,9 @@ class ExpandOptions:
         _check(_is_positive(self.rho) and self.rho >= 1, "rho", self.rho, "a number of at least 1")
         _check(isinstance(self.prune, bool), "prune", self.prune, "True or False")
         _check(self.keep in ("floor", "all"), "keep", self.keep, "'floor' or 'all'")
-        _check(isinstance(self.lm, LMOptions), "lm", self.lm, "LMOptions")
+        _check(isinstance(self.trainers, tuple) and len(self.trainers) > 0
+               and all(isinstance(t, TrainerOptions) for t in self.trainers), "trainers", self.trainers,
+               "a tuple of options of trainers, for example (AdamOptions(), LMOptions())")
 
 
 @dataclasses.dataclass(frozen=True)

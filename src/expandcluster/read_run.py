@@ -103,6 +103,8 @@ def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwis
         seed=seed,
         timings=timings,
         folder=folder,
+        steps=students.all_steps,
+        students_at_floor=students.at_floor,
     )
 
 

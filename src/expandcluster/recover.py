@@ -93,6 +93,8 @@ def recover(
                 seed=seed,
                 timings=run.timings,
                 folder=run.folder,
+                steps=students.all_steps,
+                students_at_floor=students.at_floor,
             )
         )
 

@@ -104,6 +104,8 @@ class Recovery:
         seed: the seed of the run.
         timings: seconds of each stage.
         folder: the run folder, if there is one.
+        steps: training steps of every student, those of pruning not counted.
+        students_at_floor: how many students ended at the noise floor.
     """
 
     network: Network | None
@@ -118,6 +120,8 @@ class Recovery:
     seed: int
     timings: dict[str, float]
     folder: Path | None = None
+    steps: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+    students_at_floor: int = 0
 
     @property
     def hidden_sizes(self) -> tuple[int, ...] | None:

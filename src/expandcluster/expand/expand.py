@@ -14,8 +14,9 @@ from expandcluster.expand.gauss_newton import parameter_count
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
 from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.expand.prune import prune
+from expandcluster.expand.trainers import train
 from expandcluster.networks import Network, Population, random_population, stack
-from expandcluster.options import ExpandOptions, LMOptions, RecoverOptions
+from expandcluster.options import ExpandOptions, LMOptions, RecoverOptions, TrainerOptions
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.row_space import RowSpace
 from expandcluster.queries.source import Source
@@ -115,14 +116,15 @@ def _enough(samples: Samples, sizes: Sequence[int]) -> bool:
     return samples.answers >= 1.2 * parameter_count(sizes)
 
 
-def train_wave(population: Population, samples: Samples, activation: Activation, options: LMOptions, *,
-               smooth_path: bool = False) -> TrainedPopulation:
+def train_wave(population: Population, samples: Samples, activation: Activation, trainers: Sequence[TrainerOptions], *,
+               seed: int = 0, smooth_path: bool = False) -> TrainedPopulation:
     """Train one wave; a kinked activation may be reached along its smooth stand-ins."""
     if smooth_path and activation.negative_slope is not None:
+        short = next((t for t in trainers if isinstance(t, LMOptions)), LMOptions())
+        short = dataclasses.replace(short, steps=60)
         for sharpness in _SHARPNESS:
-            short = dataclasses.replace(options, steps=60)
             population = levenberg_marquardt(population, samples, activation, short, sharpness=sharpness).population
-    return levenberg_marquardt(population, samples, activation, options)
+    return train(population, samples, activation, trainers, seed=seed)
 
 
 def _widths(options: ExpandOptions, rank: int | None) -> list[int]:
@@ -152,8 +154,8 @@ class _Pool:
     def add(self, sizes: tuple[int, ...], samples: Samples, options: ExpandOptions, seed: int, *,
             smooth_path: bool) -> float:
         """Train a wave of students of ``sizes``, prune them, keep those at the floor; returns the best loss."""
-        wave = train_wave(random_population(sizes, options.students, seed), samples, self.activation, options.lm,
-                          smooth_path=smooth_path)
+        wave = train_wave(random_population(sizes, options.students, seed), samples, self.activation, options.trainers,
+                          seed=seed, smooth_path=smooth_path)
         self.losses.extend(wave.loss.tolist())
         self.steps.extend(wave.steps.tolist())
         networks, losses = self._prune(wave, samples, options)
@@ -162,7 +164,7 @@ class _Pool:
             # They imitate on these samples only, where a kink is never seen: show them more.
             self.overfitted -= len(strays)
             samples = self.source.samples(_MORE * len(samples.x))
-            wave = levenberg_marquardt(stack(strays, sizes), samples, self.activation, options.lm)
+            wave = train(stack(strays, sizes), samples, self.activation, options.trainers, seed=seed)
             # What is left is met so seldom that a look at single inputs must settle it: see challenge.py.
             self._keep(*self._prune(wave, samples, options), samples, share=_MOST)
         self.progress(Event("expand", f"wave of {options.students} students {'-'.join(map(str, sizes))}: best loss "

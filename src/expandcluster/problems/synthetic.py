@@ -11,6 +11,7 @@ import dataclasses
 
 import numpy as np
 
+from expandcluster.activations import get_activation
 from expandcluster.errors import BadInput
 from expandcluster.networks import Network
 
@@ -68,7 +69,7 @@ def synthetic_teacher(inputs: int, hidden: int, seed: int) -> Network:
     w *= 2.0 / np.sqrt(np.sum(w * w, axis=1, keepdims=True))
     b = 0.5 * rng.normal(size=hidden)
     z = rng.normal(size=(1, hidden))
-    return Network((w, z + 0.5 * np.sign(z)), (b, rng.normal(size=1)), "g")
+    return Network((w, z + 0.5 * np.sign(z)), (b, rng.normal(size=1)), get_activation("g"))
 
 
 def synthetic_inputs(problem: SyntheticProblem, samples: int) -> np.ndarray:
