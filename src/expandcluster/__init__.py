@@ -34,6 +34,7 @@ _HOME = {
     "QueryOptions": "options",
     "RecoverOptions": "options",
     "Event": "progress",
+    "Domain": "queries.domain",
     "recover": "recover",
     "Recovery": "results",
     "Verdict": "results",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
         RecoverOptions,
     )
     from expandcluster.progress import Event
+    from expandcluster.queries.domain import Domain
     from expandcluster.recover import recover
     from expandcluster.results import Recovery, Verdict
     from expandcluster.teachers import Teacher, open_teacher

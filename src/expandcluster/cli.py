@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,6 +25,14 @@ app = typer.Typer(
 
 app.add_typer(benchmark, name="benchmark")
 
+class Sampler(enum.StrEnum):
+    """Choices of --sampler."""
+
+    auto = "auto"
+    gaussian = "gaussian"
+    uniform = "uniform"
+    around = "around"
+
 
 @app.callback(invoke_without_command=True)
 def _version(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
@@ -43,6 +52,13 @@ def recover(
     inputs: Annotated[Path | None, typer.Option(
         help="Ask only these inputs: .npy, or the x of a table.")] = None,
     input_size: Annotated[int | None, typer.Option(min=1, help="Numbers in one input of module:function.")] = None,
+    box: Annotated[str | None, typer.Option(
+        metavar="LOW,HIGH", help="Ask only inputs between these, for example 0,1; one may be left out.")] = None,
+    integers: Annotated[bool, typer.Option("--integers", help="Ask only whole numbers.")] = False,
+    sampler: Annotated[Sampler, typer.Option(
+        help="Where inputs are drawn; 'around' perturbs --inputs; 'auto': --inputs as they are, uniform in a box, "
+             "else gaussian.")] = Sampler.auto,
+    scale: Annotated[float, typer.Option(help="Standard deviation of gaussian inputs.")] = 1.0,
     max_queries: Annotated[int | None, typer.Option(min=1, help="Hard limit on the inputs asked.")] = None,
     noisy: Annotated[bool, typer.Option(
         "--noisy", help="Accept a teacher whose answers to the same input differ.")] = False,
@@ -60,13 +76,16 @@ def recover(
         _set_up_jax()
         from expandcluster import recover as run
         from expandcluster.options import ExpandOptions, QueryOptions, RecoverOptions
+        from expandcluster.queries.domain import Domain
         from expandcluster.run_folder import summary
         from expandcluster.teachers import open_teacher
         from expandcluster.teachers.table import read_inputs
 
         rows = None if inputs is None else read_inputs(inputs)
-        asked = open_teacher(teacher, input_size if rows is None else rows.shape[1])
-        options = RecoverOptions(queries=QueryOptions(max_queries=max_queries, noisy=noisy),
+        domain = Domain.parse(box, integers)
+        asked = open_teacher(teacher, input_size if rows is None else rows.shape[1], domain=domain)
+        options = RecoverOptions(queries=QueryOptions(domain=domain, sampler=sampler.value, scale=scale,
+                                                      max_queries=max_queries, noisy=noisy),
                                  expand=ExpandOptions() if students is None else ExpandOptions(students=students))
         folder = out or Path("runs") / _folder_name(teacher)
         with watch(quiet=as_json) as progress:

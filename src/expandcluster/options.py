@@ -7,6 +7,7 @@ import math
 from typing import Literal, TypeAlias
 
 from expandcluster.errors import BadInput
+from expandcluster.queries.domain import EVERYWHERE, Domain
 
 __all__ = ["AdamOptions", "ClusterOptions", "ExpandOptions", "LMOptions", "QueryOptions", "RecoverOptions",
            "TrainerOptions"]
@@ -36,7 +37,11 @@ class QueryOptions:
     Attributes:
         per_parameter: answers (samples x outputs) asked for each parameter of a student.
         least_samples: never train on fewer samples than this.
-        scale: standard deviation of the Gaussian inputs.
+        domain: which inputs may be asked: a box, whole numbers; see :class:`Domain`.
+        sampler: ``"gaussian"``, ``"uniform"`` in a box, ``"around"`` given inputs, or ``"auto"``: given
+            inputs as they are, uniform where every input has bounds, Gaussian elsewhere.
+        scale: standard deviation of Gaussian inputs.
+        perturbation: standard deviation of what is added to given inputs, in those of each input.
         max_queries: hard limit on the inputs asked; ``None`` for none.
         noisy: accept a teacher whose answers change between calls (noise is measured, and the
             verdict can then not be exact).
@@ -45,7 +50,10 @@ class QueryOptions:
 
     per_parameter: float = 6.0
     least_samples: int = 600
+    domain: Domain = EVERYWHERE
+    sampler: Literal["auto", "gaussian", "uniform", "around"] = "auto"
     scale: float = 1.0
+    perturbation: float = 0.3
     max_queries: int | None = None
     noisy: bool = False
     noise: float = 0.0
@@ -53,7 +61,11 @@ class QueryOptions:
     def __post_init__(self) -> None:
         _check(_is_positive(self.per_parameter), "per_parameter", self.per_parameter, "a positive number")
         _check(_is_count(self.least_samples), "least_samples", self.least_samples, "a positive integer")
+        _check(isinstance(self.domain, Domain), "domain", self.domain, "a Domain")
+        _check(self.sampler in ("auto", "gaussian", "uniform", "around"), "sampler", self.sampler,
+               "'auto', 'gaussian', 'uniform' or 'around'")
         _check(_is_positive(self.scale), "scale", self.scale, "a positive number")
+        _check(_is_positive(self.perturbation), "perturbation", self.perturbation, "a positive number")
         _check(self.max_queries is None or _is_count(self.max_queries), "max_queries", self.max_queries,
                "a positive integer or None")
         _check(isinstance(self.noisy, bool), "noisy", self.noisy, "True or False")

@@ -65,7 +65,7 @@ def recover(
         source = open_source(teacher, options.queries, seed, inputs, run.answers, wide=act.negative_slope is not None)
 
         probe = run.stage("probe", probe_teacher, source, progress)
-        source.floor = probe.floor
+        source.learn(probe.floor, probe.sees)
         rows = run.stage("reduce", find_row_space, source, probe, seed, progress)
         source.basis = rows.basis
         students = run.stage("expand", expand, source, act, hidden_layers, rows, options, seed, progress)

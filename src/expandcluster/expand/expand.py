@@ -148,8 +148,7 @@ class _Pool:
 
     @property
     def inputs(self) -> int:
-        basis = self.source.basis
-        return self.source.teacher.inputs if basis is None else basis.shape[1]
+        return self.source.coordinates.size
 
     def add(self, sizes: tuple[int, ...], samples: Samples, options: ExpandOptions, seed: int, *,
             smooth_path: bool) -> float:

@@ -25,17 +25,17 @@ def disputed(network: Network, committee: Sequence[Network], source: Source, cou
     """Inputs ``(at most count, inputs)`` at which members of the committee differ most from the network.
 
     Args:
-        network: on the teacher's inputs, or on the coordinates of the row space.
+        network: on the teacher's inputs, or on the students' coordinates.
         committee: other networks on the same inputs.
         source: says which inputs may be asked.
         count: how many inputs.
         round_: the same round draws the same candidates.
-        inside: the networks are on the coordinates of the row space.
+        inside: the networks are on the students' coordinates.
     """
     x = source.candidates(min(_CANDIDATES, _NUMBERS // source.teacher.inputs), round_)
     if not len(x) or not committee:
         return x[:0]
-    seen = x @ source.basis if inside and source.basis is not None else x
+    seen = source.coordinates.inside(x) if inside else x
     answers = network(seen)
     unit = float(np.mean(np.sum((answers - answers.mean(axis=0)) ** 2, axis=1))) or 1.0
     share = -(-count // len(committee))

@@ -49,13 +49,14 @@ def challenge(network: Network | None, students: Students, source: Source, progr
     """
     if network is None or not students.at_floor or not source.chosen:
         return Challenge(network, source.extra, 0.0)
-    committee = [_lifted(n, source) for n in students.networks[: min(students.at_floor, _COMMITTEE)]]
+    committee = [source.coordinates.lift(n) for n in students.networks[: min(students.at_floor, _COMMITTEE)]]
     error, wrong = 0.0, 1e4 * max(source.floor, 1e-26)
     for round_ in range(_ROUNDS):
         samples = source.full(samples_to_tune(network, source))
         if samples.relative_loss(network(samples.x)) > wrong:
             break  # a network of this shape cannot be right everywhere
-        variants = open_variants(network, samples.x, _VARIANTS)
+        units = source.coordinates.whole
+        variants = [units.lift(v) for v in open_variants(units.lower(network), units.inside(samples.x), _VARIANTS)]
         x = disputed(network, [*committee, *variants], source, _COUNT, 100 + round_)
         y = source.add(x)
         if not len(y):
@@ -69,10 +70,3 @@ def challenge(network: Network | None, students: Students, source: Source, progr
         network = fine_tune(network, source, progress, lifted=True)
         assert network is not None
     return Challenge(network, source.extra, error)
-
-
-def _lifted(network: Network, source: Source) -> Network:
-    """A student as a network on the teacher's inputs."""
-    if source.basis is None:
-        return network
-    return Network((network.weights[0] @ source.basis.T, *network.weights[1:]), network.biases, network.activation)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.expand.population import Samples
 from expandcluster.networks import Network, stack
 from expandcluster.options import LMOptions
 from expandcluster.progress import Event, Progress, silent
@@ -20,21 +19,22 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
     """Levenberg-Marquardt on all parameters, in the teacher's input space, until the loss falls no more.
 
     Args:
-        network: on the coordinates of the row space, if there is one; ``None`` is passed through.
+        network: on the students' coordinates; ``None`` is passed through.
         source: gives samples in the teacher's input space.
         progress: told of the loss.
         lifted: the network is on the teacher's inputs already.
     """
     if network is None:
         return None
-    if source.basis is not None and not lifted:
-        network = Network((network.weights[0] @ source.basis.T, *network.weights[1:]), network.biases,
-                          network.activation)
-    samples = dataclasses.replace(source.full(samples_to_tune(network, source)), floor=0.0)
-    trained = levenberg_marquardt(stack([network], network.sizes), samples, network.activation, _OPTIONS)
+    if not lifted:
+        network = source.coordinates.lift(network)
+    units = source.coordinates.whole
+    samples = source.full(samples_to_tune(network, source))
+    samples = Samples(units.inside(samples.x), samples.y)
+    trained = levenberg_marquardt(stack([units.lower(network)], network.sizes), samples, network.activation, _OPTIONS)
     progress(Event("fine_tune", f"relative loss {trained.loss[0]:.1e} after {int(trained.steps[0])} steps",
                    {"relative_loss": float(trained.loss[0])}))
-    return trained.population.network(0, network.activation)
+    return units.lift(trained.population.network(0, network.activation))
 
 
 def samples_to_tune(network: Network, source: Source) -> int:

@@ -13,9 +13,15 @@ from expandcluster.read_run import RunDescription
 __all__ = ["command_line", "python_call"]
 
 _FILES = (".onnx", ".npz", ".csv", ".parquet", ".safetensors")
+<<<<<<< HEAD
 _CLASSES = {"queries": "QueryOptions", "expand": "ExpandOptions", "cluster": "ClusterOptions"}
+=======
+_CLASSES = {"queries": "QueryOptions", "expand": "ExpandOptions", "cluster": "ClusterOptions", "lm": "LMOptions",
+            "domain": "Domain"}
+_BOX = ("queries", "domain", "low"), ("queries", "domain", "high")
 _FLAGS = {("queries", "max_queries"): "--max-queries", ("queries", "noisy"): "--noisy",
-          ("expand", "students"): "--students"}
+          ("queries", "sampler"): "--sampler", ("queries", "scale"): "--scale",
+          ("queries", "domain", "integers"): "--integers", ("expand", "students"): "--students"}
 
 
 def command_line(run: RunDescription) -> str | None:
@@ -40,7 +46,13 @@ def command_line(run: RunDescription) -> str | None:
         words += ["--input-size", str(run.inputs)]
     if run.given_inputs:
         words += ["--inputs", "INPUTS.npy"]
-    for path, value in _changed(run.options, dataclasses.asdict(RecoverOptions())):
+    changed = dict(_changed(run.options, dataclasses.asdict(RecoverOptions())))
+    bounds = [changed.pop(path, None) for path in _BOX]
+    if any(isinstance(bound, tuple) for bound in bounds):
+        return None
+    if bounds != [None, None]:
+        words += ["--box=" + ",".join("" if bound is None else f"{bound!r}" for bound in bounds)]
+    for path, value in changed.items():
         if path not in _FLAGS:
             return None
         words += [_FLAGS[path]] if value is True else [_FLAGS[path], str(value)]
