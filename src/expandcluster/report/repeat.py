@@ -13,11 +13,7 @@ from expandcluster.read_run import RunDescription
 __all__ = ["command_line", "python_call"]
 
 _FILES = (".onnx", ".npz", ".csv", ".parquet", ".safetensors")
-<<<<<<< HEAD
-_CLASSES = {"queries": "QueryOptions", "expand": "ExpandOptions", "cluster": "ClusterOptions"}
-=======
-_CLASSES = {"queries": "QueryOptions", "expand": "ExpandOptions", "cluster": "ClusterOptions", "lm": "LMOptions",
-            "domain": "Domain"}
+_CLASSES = {"queries": "QueryOptions", "expand": "ExpandOptions", "cluster": "ClusterOptions", "domain": "Domain"}
 _BOX = ("queries", "domain", "low"), ("queries", "domain", "high")
 _FLAGS = {("queries", "max_queries"): "--max-queries", ("queries", "noisy"): "--noisy",
           ("queries", "sampler"): "--sampler", ("queries", "scale"): "--scale",
