@@ -19,6 +19,7 @@ from expandcluster.queries.probe import Probe
 from expandcluster.queries.row_space import RowSpace
 from expandcluster.reconstruct.challenge import Challenge
 from expandcluster.reconstruct.layers import Reconstruction
+from expandcluster.reconstruct.lift import Lift
 from expandcluster.results import Certificate, Recovery, Verdict
 from expandcluster.run_folder import _STAGE_RESULTS
 from expandcluster.storage import load, names
@@ -28,7 +29,8 @@ __all__ = ["RunDescription", "read_description", "read_run"]
 # What each stage of `recover.py` leaves behind, in its order.
 _STAGES: dict[str, type | tuple[type, ...]] = {
     "probe": Probe, "reduce": RowSpace, "expand": Students, "settle": Students, "cluster": Reconstruction,
-    "fine_tune": (Network, type(None)), "challenge": Challenge, "certify": (Certificate, type(None)),
+    "fine_tune": (Network, type(None)), "challenge": Challenge, "lift": Lift,
+    "certify": (Certificate, type(None)),
 }
 
 
@@ -91,7 +93,7 @@ def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwis
     values, timings = _stages(folder, {**names(_STAGE_RESULTS), "Network": network})
     certificate, students = values["certify"], values["settle"]
     return Recovery(
-        network=values["challenge"].network,
+        network=values["lift"].network,
         verdict=verdict,
         relative_loss=certificate.relative_loss if certificate else students.best_loss,
         noise_floor=values["probe"].noise_floor,

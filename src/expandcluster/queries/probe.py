@@ -41,6 +41,11 @@ class Probe:
     sees: str = "float64"
     spread: float = 1.0
 
+    @property
+    def tolerance(self) -> float:
+        """Largest parameter error, relative to the largest parameter, of a network that is called exact."""
+        return 1e-3 if self.single else 1e-8
+
 
 def probe_teacher(source: Source, progress: Progress = silent) -> Probe:
     """Measure the noise of a teacher's answers.

@@ -20,7 +20,7 @@ from expandcluster.teachers.table import TableTeacher
 __all__ = ["Source", "open_source"]
 
 _BLOCK = 384  # rows drawn from one seed, so that a row does not depend on how many are drawn with it
-_STREAMS = ("train", "held out", "full", "check")
+_STREAMS = ("train", "held out", "check")
 _WIDE = 3.0  # so many times as far out are a third of some streams
 
 
@@ -130,8 +130,12 @@ class Source:
 
     def full(self, count: int) -> Samples:
         """At least ``count`` training samples in the teacher's input space, with all that were asked before."""
-        samples = self._stream("train", max(count, self.drawn)) if self.basis is None else self._stream("full", count)
-        return self._with_extra(samples)
+        return self._with_extra(self._stream("train", max(count, self.drawn)))
+
+    def in_slice(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Inputs ``(count, inputs)`` that may be asked, in the slice that students are trained in."""
+        x = self.sampler.draw(rng, count)
+        return self.region.nearest(x if self.basis is None else self._sliced(x, rng))
 
     def add(self, x: np.ndarray) -> np.ndarray:
         """Answers to chosen inputs ``(samples, inputs)``, which join the samples; as many as the budget allows."""
