@@ -28,6 +28,7 @@ _HELD_OUT = 300  # samples that decide whether a student generalises
 _PROMISING = 1e-3  # relative loss of a student that another start may bring to the floor
 _MOST = 0.9  # share of the held-out samples on which a student must be right that has seen more samples
 _MORE = 4  # times as many samples for students that do not generalise
+_LARGE = 2000  # parameters of a student that takes long
 _PRUNE = LMOptions(steps=100, patience=20)
 
 
@@ -78,7 +79,7 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
         progress: told of every wave.
     """
     waves = options.expand
-    pool = _Pool(source, activation, progress, keep_all=waves.keep == "all")
+    pool = _Pool(source, activation, progress, keep_all=waves.keep == "all", least=rows.rank or 1)
     deep = hidden_layers > 1  # shallow students get there without the smooth path
     sizes: tuple[int, ...] = ()
     for wave, width in enumerate(_widths(waves, rows.rank)):
@@ -137,8 +138,10 @@ def _widths(options: ExpandOptions, rank: int | None) -> list[int]:
 class _Pool:
     """Students that reached the floor so far, and the losses of all."""
 
-    def __init__(self, source: Source, activation: Activation, progress: Progress, *, keep_all: bool) -> None:
+    def __init__(self, source: Source, activation: Activation, progress: Progress, *, keep_all: bool,
+                 least: int) -> None:
         self.source, self.activation, self.progress, self.keep_all = source, activation, progress, keep_all
+        self.least = least
         self.floor_networks: list[Network] = []
         self.floor_losses: list[float] = []
         self.others: list[tuple[Network, float]] = []  # above the floor, or at it on their samples only
@@ -153,7 +156,10 @@ class _Pool:
     def add(self, sizes: tuple[int, ...], samples: Samples, options: ExpandOptions, seed: int, *,
             smooth_path: bool) -> float:
         """Train a wave of students of ``sizes``, prune them, keep those at the floor; returns the best loss."""
-        wave = train_wave(random_population(sizes, options.students, seed), samples, self.activation, options.trainers,
+        students = options.students
+        if parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
+            students = min(students, max(1, options.enough - len(self.floor_networks)))
+        wave = train_wave(random_population(sizes, students, seed), samples, self.activation, options.trainers,
                           seed=seed, smooth_path=smooth_path)
         self.losses.extend(wave.loss.tolist())
         self.steps.extend(wave.steps.tolist())
@@ -166,7 +172,7 @@ class _Pool:
             wave = train(stack(strays, sizes), samples, self.activation, options.trainers, seed=seed)
             # What is left is met so seldom that a look at single inputs must settle it: see challenge.py.
             self._keep(*self._prune(wave, samples, options), samples, share=_MOST)
-        self.progress(Event("expand", f"wave of {options.students} students {'-'.join(map(str, sizes))}: best loss "
+        self.progress(Event("expand", f"wave of {students} students {'-'.join(map(str, sizes))}: best loss "
                             f"{losses.min():.1e}, at the noise floor so far {len(self.floor_networks)}",
                             {"best_loss": float(losses.min()), "at_floor": len(self.floor_networks)}))
         return float(losses.min())
@@ -176,7 +182,8 @@ class _Pool:
         if not options.prune:
             return [wave.population.network(s, self.activation) for s in range(wave.population.students)], wave.loss
         return prune(wave, samples, self.activation,
-                     lambda population, data: levenberg_marquardt(population, data, self.activation, _PRUNE))
+                     lambda population, data: levenberg_marquardt(population, data, self.activation, _PRUNE),
+                     self.least)
 
     def _keep(self, networks: list[Network], losses: np.ndarray, samples: Samples, share: float = 1.0
               ) -> list[Network]:

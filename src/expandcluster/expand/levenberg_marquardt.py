@@ -13,14 +13,22 @@ import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.expand.gauss_newton import bytes_per_sample, flatten, gram, loss, unflatten
+from expandcluster.expand.gauss_newton import (
+    assemble,
+    bytes_per_sample,
+    flatten,
+    gram_parts,
+    loss,
+    parameter_count,
+    unflatten,
+)
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.networks import Population
 from expandcluster.options import LMOptions
@@ -30,7 +38,6 @@ from expandcluster.threads import one_thread_each
 __all__ = ["free_parameters", "levenberg_marquardt"]
 
 Chunk = tuple[jax.Array, jax.Array, jax.Array]  # x, y, present
-Sums = tuple[jax.Array, jax.Array, jax.Array]  # squared error, J'r, J'J
 
 
 class _State(NamedTuple):
@@ -99,7 +106,8 @@ def _in_thread(run: Callable[..., tuple[jax.Array, ...]], theta: jax.Array, free
 def _chunks(samples: Samples, sizes: tuple[int, ...], options: LMOptions) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Samples in equal chunks that fit the memory option, padded; ``present`` is 0 at the padding."""
     n = len(samples.x)
-    fit = max(64, options.memory // bytes_per_sample(sizes))
+    # The sums themselves are read and written once for each chunk: small chunks are slow where they are large.
+    fit = max(64, options.memory // bytes_per_sample(sizes), min(512, parameter_count(sizes) // 8))
     chunks = -(-n // fit)
     size = -(-n // chunks)
     pad = chunks * size - n
@@ -133,18 +141,18 @@ def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, pre
         return jax.lax.scan(add, jnp.zeros(()), (x, y, present))[0]
 
     def full_gram(theta: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
-        def add(sums: Sums, chunk: Chunk) -> tuple[Sums, None]:
-            parts = gram(theta, sizes, activation, *chunk, sharpness)
-            return jax.tree.map(jnp.add, sums, parts), None
-        p = theta.shape[0]
-        zero = (jnp.zeros(()), jnp.zeros(p), jnp.zeros((p, p)))
-        lost, gradient, matrix = jax.lax.scan(add, zero, (x, y, present))[0]
-        return lost, gradient * free, matrix * free[:, None] * free[None, :]
+        def add(sums: Any, chunk: Chunk) -> tuple[Any, None]:
+            return jax.tree.map(jnp.add, sums, gram_parts(theta, sizes, activation, *chunk, sharpness)), None
+        shapes = jax.eval_shape(lambda: gram_parts(theta, sizes, activation, x[0], y[0], present[0], sharpness))
+        zero = jax.tree.map(lambda a: jnp.zeros(a.shape, a.dtype), shapes)
+        lost, gradient, parts = jax.lax.scan(add, zero, (x, y, present))[0]
+        return lost, gradient * free, assemble(parts, sizes) * free[:, None] * free[None, :]
 
     def advance(state: _State) -> _State:
         largest = jnp.max(jnp.diagonal(state.gram))
         lam = jnp.maximum(state.damping, 1e-16 * largest)
-        factor = jnp.linalg.cholesky(state.gram + jnp.diag(lam + (1.0 - free) * largest))
+        at = jnp.arange(len(free))
+        factor = jnp.linalg.cholesky(state.gram.at[at, at].add(lam + (1.0 - free) * largest))
         move = -jax.scipy.linalg.cho_solve((factor, True), state.gradient) * free
         trial = state.theta + move
         lost = full_loss(trial)
