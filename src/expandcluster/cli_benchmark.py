@@ -87,7 +87,8 @@ def _chosen(problems: tuple[SyntheticProblem, ...], only: list[str]) -> tuple[Sy
         all(getattr(p, name) == value for name, value in f.items()) for f in filters))
     if not chosen:
         raise BadInput("--only", got=repr(" ".join(only)),
-                       expected="d of 2, 4, 8, 16, 32; r of 2, 4, 8; seed of 0 to 9", remedy="No problem matches; change the filter.")
+                       expected="d of 2, 4, 8, 16, 32; r of 2, 4, 8; seed of 0 to 9",
+                       remedy="No problem matches; change the filter.")
     return chosen
 
 

@@ -163,7 +163,8 @@ def _claim(out: Path) -> None:
     if mark.is_file():
         if mark.read_text() != json.dumps(about, indent=2) + "\n":
             raise BadInput(f"folder {out}", got="another experiment",
-                           expected="an experiment 'synthetic' of this version", remedy="Choose another folder with --out.")
+                           expected="an experiment 'synthetic' of this version",
+                           remedy="Choose another folder with --out.")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise BadInput(f"folder {out}", got="a folder with other files in it", expected="an empty or new folder",
                        remedy="Choose another folder with --out.")
