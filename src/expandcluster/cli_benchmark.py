@@ -31,10 +31,11 @@ def _benchmark() -> None:
 @app.command()
 def synthetic(
     settings: Annotated[str, typer.Option(
-        help="default: Levenberg-Marquardt; paper: gradient flow, then Newton or BFGS.")] = "default",
+        help="default: Levenberg-Marquardt; paper: gradient flow, then Newton or BFGS; lm: Levenberg-Marquardt, not "
+             "pruned, all students clustered (for the ablations).")] = "default",
     rho: Annotated[str | None, typer.Option(
         help="Overparameterisation factors, for example 1,2,4,8: students of known width on a table of inputs. "
-             "Without it the default settings ask the teacher and search for the width; the paper's use 4.")] = None,
+             "Without it the default settings ask the teacher and search for the width; the others use 4.")] = None,
     only: Annotated[list[str] | None, typer.Option(
         help="Only these problems, for example d=8,r=4 or seed=0; may be given several times.")] = None,
     out: Annotated[Path, typer.Option(help="Rows, runs and figures; an interrupted experiment goes on there.")] = Path(
@@ -51,7 +52,7 @@ def synthetic(
         from expandcluster.problems.synthetic import synthetic_problems
 
         problems = _chosen(synthetic_problems(), only or [])
-        rhos = _factors(rho) if rho is not None else ((4.0,) if settings == "paper" else (None,))
+        rhos = _factors(rho) if rho is not None else ((None,) if settings == "default" else (4.0,))
         with watch(quiet=as_json) as progress:
             rows = run_synthetic(problems, settings, rhos, out, progress)
         figures = _draw(out)
