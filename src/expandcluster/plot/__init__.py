@@ -12,12 +12,12 @@ Example:
 
 from __future__ import annotations
 
-from expandcluster.plot.experiment_figures import identifiability, loss_distributions
+from expandcluster.plot.experiment_figures import ablation, identifiability, loss_distributions
 from expandcluster.plot.network_figures import alignment, losses, weights
 from expandcluster.plot.style import COLORS, ONE_COLUMN, TWO_COLUMNS, figure, save
 from expandcluster.plot.tree_figures import dendrogram, similarity
 
 __all__ = [
-    "COLORS", "ONE_COLUMN", "TWO_COLUMNS", "alignment", "dendrogram", "figure", "identifiability", "loss_distributions",
-    "losses", "save", "similarity", "weights",
+    "COLORS", "ONE_COLUMN", "TWO_COLUMNS", "ablation", "alignment", "dendrogram", "figure", "identifiability",
+    "loss_distributions", "losses", "save", "similarity", "weights",
 ]

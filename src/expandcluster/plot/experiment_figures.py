@@ -1,4 +1,4 @@
-"""Figures of an experiment: how easily teachers are identified, and the losses their students end at."""
+"""Figures of an experiment: how easily teachers are identified, their students' losses, what ablations say."""
 
 from __future__ import annotations
 
@@ -9,16 +9,21 @@ import numpy as np
 
 from expandcluster.errors import BadInput
 from expandcluster.experiments.rows import FLOOR, Row
-from expandcluster.plot.style import COLORS, GREY, INK, axes_for, finish, note
+from expandcluster.plot.style import COLORS, GREY, INK, axes_for, finish, legend_above, note
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["SEQUENTIAL", "draw_cells", "identifiability", "loss_distributions", "rho_name"]
+    from expandcluster.experiments.ablations import Point, Question
 
+__all__ = ["CUT_NAMES", "SEQUENTIAL", "ablation", "draw_cells", "identifiability", "loss_distributions", "rho_name"]
+
+CUT_NAMES = {"gap": "gap cut", "paper": "paper's cut"}
 SEQUENTIAL = "Blues"  # one hue, light to dark: told apart with every colour blindness and in grey print
 _LEAST, _MOST = 1e-33, 10.0  # losses are drawn between these
 _DARK = 0.55  # numbers on darker cells than this share of the map are white
+# Line of each cut, told apart also without colour; a little aside, so that equal ones are seen.
+_CUT_LINES = {"gap": ("o-", COLORS["kept"], -0.06), "paper": ("s--", COLORS["unaligned"], 0.06)}
 
 
 def identifiability(rows: Sequence[Row], ax: Axes | None = None, *, of: Literal["students", "teachers"] = "teachers",
@@ -71,7 +76,7 @@ def draw_cells(ax: Axes, share: np.ndarray, words: np.ndarray, inputs: Sequence[
             ax.add_patch(Rectangle((j - 0.5, i - 0.5), 1, 1, facecolor="white", edgecolor=GREY, hatch="////",
                                    linewidth=0))
         else:
-            ax.text(j, i, words[i, j], ha="center", va="center", fontsize=7,
+            ax.text(j, i, str(words[i, j]), ha="center", va="center", fontsize=7,
                     color="white" if share[i, j] > _DARK else INK)
     for edge in range(1, len(inputs)):
         ax.axhline(edge - 0.5, color="white", linewidth=1.0)
@@ -145,6 +150,55 @@ def _draw_losses(ax: Axes, place: int, losses: np.ndarray) -> None:
     middle = 10.0 ** np.median(logs)
     ax.plot([place - 0.3, place + 0.3], [middle, middle], color=COLORS["unaligned"], linewidth=1.2,
             solid_capstyle="butt")
+
+
+def ablation(points: Sequence[Point], question: Question, ax: Axes | None = None) -> Axes:
+    """Share of the tries that recovered their teacher, over the values that an ablation tried, for each cut.
+
+    Values are evenly spaced; the large marker of a line is the value used by default.
+
+    Args:
+        points: of one question.
+        question: what was asked.
+        ax: where to draw; a new figure one column wide by default.
+
+    Raises:
+        BadInput: the points are of several questions.
+        MissingExtra: Matplotlib is not installed.
+    """
+    if len({point.question for point in points}) > 1:
+        raise BadInput("points", got=f"points of {len({point.question for point in points})} questions",
+                       expected="points of one question", remedy="Draw each alone.")
+    ax = axes_for(ax)
+    values = sorted({point.value for point in points})
+    if not values:
+        return note(ax, "not run")
+    for cut, (style, color, aside) in _CUT_LINES.items():
+        here = [[p for p in points if (p.cut, p.value) == (cut, value)] for value in values]
+        x = np.array([place for place, found in enumerate(here) if found])
+        y = [sum(p.recovered for p in found) / sum(p.tries for p in found) for found in here if found]
+        ax.plot(x + aside, y, style, color=color, markersize=3.0, linewidth=1.0, label=CUT_NAMES[cut])
+        usual = [place for place in range(len(x)) if values[x[place]] == question.default.get(cut)]
+        ax.plot(x[usual] + aside, np.array(y)[usual], style[0], color=color, markersize=6.0)
+    ax.set_xticks(range(len(values)), [_value_name(value) for value in values])
+    ax.set_xlim(-0.4, len(values) - 0.6)
+    ax.set_ylim(-0.05, 1.05)
+    ax.set_yticks([0.0, 0.25, 0.5, 0.75, 1.0], ["0%", "25%", "50%", "75%", "100%"])
+    ax.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.5)
+    ax.set_xlabel(question.axis)
+    ax.set_ylabel("teachers recovered")
+    legend_above(ax)
+    return finish(ax)
+
+
+def _value_name(value: float) -> str:
+    """A value on an axis: short, powers of ten as such, 0 as none."""
+    if value == 0:
+        return "none"
+    power = round(np.log10(value))
+    if value < 1e-2 or value >= 1e5:
+        return f"$10^{{{power}}}$" if np.isclose(value, 10.0**power, rtol=1e-9, atol=0) else f"{value:.0e}"
+    return f"{value:g}"
 
 
 def rho_name(rho: float | None, *, short: bool = False) -> str:
