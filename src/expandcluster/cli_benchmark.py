@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,9 @@ import typer
 from expandcluster.cli_common import OTHER_VERDICT, Json, fail, interrupted, set_up_jax
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from expandcluster.experiments.ablations import Point
     from expandcluster.experiments.summary import Summary
     from expandcluster.problems.synthetic import SyntheticProblem
 
@@ -31,10 +35,11 @@ def _benchmark() -> None:
 @app.command()
 def synthetic(
     settings: Annotated[str, typer.Option(
-        help="default: Levenberg-Marquardt; paper: gradient flow, then Newton or BFGS.")] = "default",
+        help="default: Levenberg-Marquardt; paper: gradient flow, then Newton or BFGS; lm: Levenberg-Marquardt, not "
+             "pruned, all students clustered (for the ablations).")] = "default",
     rho: Annotated[str | None, typer.Option(
         help="Overparameterisation factors, for example 1,2,4,8: students of known width on a table of inputs. "
-             "Without it the default settings ask the teacher and search for the width; the paper's use 4.")] = None,
+             "Without it the default settings ask the teacher and search for the width; the others use 4.")] = None,
     only: Annotated[list[str] | None, typer.Option(
         help="Only these problems, for example d=8,r=4 or seed=0; may be given several times.")] = None,
     out: Annotated[Path, typer.Option(help="Rows, runs and figures; an interrupted experiment goes on there.")] = Path(
@@ -51,7 +56,7 @@ def synthetic(
         from expandcluster.problems.synthetic import synthetic_problems
 
         problems = _chosen(synthetic_problems(), only or [])
-        rhos = _factors(rho) if rho is not None else ((4.0,) if settings == "paper" else (None,))
+        rhos = _factors(rho) if rho is not None else ((None,) if settings == "default" else (4.0,))
         with watch(quiet=as_json) as progress:
             rows = run_synthetic(problems, settings, rhos, out, progress)
         figures = _draw(out)
@@ -70,6 +75,39 @@ def synthetic(
         _print(summaries, out, figures)
     if any(s.wrongly_exact for s in summaries):
         raise typer.Exit(OTHER_VERDICT)
+
+
+@app.command()
+def ablations(
+    runs: Annotated[Path, typer.Argument(
+        metavar="RUNS", help="The --out of a finished `benchmark synthetic --settings lm`; its students are used.")],
+    rho: Annotated[float, typer.Option(help="Which of its students: their overparameterisation factor.")] = 4.0,
+    train: Annotated[bool, typer.Option(
+        help="Vary the number of samples too, the only question that trains students.")] = True,
+    out: Annotated[Path | None, typer.Option(help="Points and figures. Default: RUNS/ablations.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Which choices of the clustering matter: gamma, beta, the cut, and how many students and samples there are."""
+    from expandcluster.errors import BadInput, ExpandClusterError
+    from expandcluster.terminal import watch
+
+    out = out or runs / "ablations"
+    try:
+        set_up_jax()
+        from expandcluster.experiments.ablation_figures import draw_ablations
+        from expandcluster.experiments.ablations import run_ablations
+
+        with watch(quiet=as_json) as progress:
+            points = run_ablations(runs, out, rho, train=train, progress=progress)
+        figures = _figures(lambda: draw_ablations(points, rho, out / "figures"))
+    except (BadInput, ExpandClusterError) as error:
+        fail(error)
+    except KeyboardInterrupt:
+        interrupted()
+    if as_json:
+        print(json.dumps({"points": str(out / "ablations.jsonl"), "figures": [str(figure) for figure in figures]}))
+    else:
+        _print_points(points, out, figures)
 
 
 def _chosen(problems: tuple[SyntheticProblem, ...], only: list[str]) -> tuple[SyntheticProblem, ...]:
@@ -106,12 +144,18 @@ def _factors(text: str) -> tuple[float, ...]:
 
 
 def _draw(out: Path) -> list[Path]:
-    """The figures of all rows so far; none where Matplotlib is not installed."""
-    from expandcluster.errors import MissingExtra
+    """The figures of all rows so far."""
     from expandcluster.experiments.figures import draw_synthetic
 
+    return _figures(lambda: draw_synthetic(out))
+
+
+def _figures(draw: Callable[[], list[Path]]) -> list[Path]:
+    """What ``draw`` returns; none where Matplotlib is not installed."""
+    from expandcluster.errors import MissingExtra
+
     try:
-        return draw_synthetic(out)
+        return draw()
     except MissingExtra:
         return []
 
@@ -128,7 +172,31 @@ def _print(summaries: tuple[Summary, ...], out: Path, figures: list[Path]) -> No
                       f"{s.slowest:.0f}", f"{s.seconds_per_recovered:.1f}")
     console = Console(highlight=False)
     console.print(table)
-    console.print(f"Rows: {out / 'rows.jsonl'}", markup=False, soft_wrap=True)
+    _print_files(console, f"Rows: {out / 'rows.jsonl'}", out, figures)
+
+
+def _print_points(points: tuple[Point, ...], out: Path, figures: list[Path]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from expandcluster.experiments.ablations import CUTS, QUESTIONS
+
+    console = Console(highlight=False)
+    for name, question in QUESTIONS.items():
+        values = sorted({p.value for p in points if p.question == name})
+        if not values:
+            continue
+        table = Table("teachers recovered", *(f"{value:g}" for value in values), title=question.title)
+        for cut in CUTS:
+            here = [[p for p in points if (p.question, p.cut, p.value) == (name, cut, value)] for value in values]
+            table.add_row(f"{cut} cut", *(f"{sum(p.recovered for p in found) / sum(p.tries for p in found):.0%}"
+                                          if found else "-" for found in here))
+        console.print(table)
+    _print_files(console, f"Points: {out / 'ablations.jsonl'}", out, figures)
+
+
+def _print_files(console: Console, first: str, out: Path, figures: list[Path]) -> None:
+    console.print(first, markup=False, soft_wrap=True)
     console.print(f"Figures: {out / 'figures'}" if figures else
                   "Figures need Matplotlib: pip install 'expandcluster[plot]'", markup=False, soft_wrap=True)
 

@@ -24,7 +24,7 @@ from expandcluster.results import Certificate, Recovery, Verdict
 from expandcluster.run_folder import _STAGE_RESULTS
 from expandcluster.storage import load, names
 
-__all__ = ["RunDescription", "read_description", "read_run"]
+__all__ = ["RunDescription", "read_description", "read_run", "read_students"]
 
 # What each stage of `recover.py` leaves behind, in its order.
 _STAGES: dict[str, type | tuple[type, ...]] = {
@@ -82,15 +82,10 @@ def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwis
     result = _json(folder, "result.json")
     about = _json(folder, "run.json")
     try:
-        act = _activation(about["run"]["activation"]) if activation is None else get_activation(activation)
         verdict, queries, seed = Verdict[result["verdict"]], int(result["queries"]), int(about["run"]["seed"])
     except (KeyError, TypeError, ValueError) as error:
         raise _unfinished(folder, f"a damaged result.json or run.json ({error!r})") from error
-
-    def network(weights: tuple[Any, ...], biases: tuple[Any, ...], activation: str) -> Network:
-        return Network(weights, biases, act)
-
-    values, timings = _stages(folder, {**names(_STAGE_RESULTS), "Network": network})
+    values, timings = _stages(folder, activation)
     certificate, students = values["certify"], values["settle"]
     return Recovery(
         network=values["lift"].network,
@@ -108,6 +103,19 @@ def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwis
         steps=students.all_steps,
         students_at_floor=students.at_floor,
     )
+
+
+def read_students(folder: str | os.PathLike[str], activation: Activation | Elementwise | str | None = None) -> Students:
+    """The students whose neurons a finished run has clustered.
+
+    Args:
+        folder: a run folder.
+        activation: see :func:`read_run`.
+
+    Raises:
+        BadInput: the folder is no finished run, or a file in it is damaged.
+    """
+    return _stages(Path(folder), activation)[0]["settle"]
 
 
 def read_description(folder: str | os.PathLike[str]) -> RunDescription:
@@ -131,8 +139,18 @@ def read_description(folder: str | os.PathLike[str]) -> RunDescription:
         raise _unfinished(folder, f"a damaged run.json ({error!r})") from error
 
 
-def _stages(folder: Path, classes: dict[str, Callable[..., Any]]) -> tuple[dict[str, Any], dict[str, float]]:
+def _stages(folder: Path, activation: Activation | Elementwise | str | None) -> tuple[dict[str, Any], dict[str, float]]:
     """Result and seconds of every stage."""
+    about = _json(folder, "run.json")
+    try:
+        act = _activation(about["run"]["activation"]) if activation is None else get_activation(activation)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _unfinished(folder, f"a damaged run.json ({error!r})") from error
+
+    def network(weights: tuple[Any, ...], biases: tuple[Any, ...], activation: str) -> Network:
+        return Network(weights, biases, act)
+
+    classes: dict[str, Callable[..., Any]] = {**names(_STAGE_RESULTS), "Network": network}
     values, timings = {}, {}
     for name, expected in _STAGES.items():
         path = folder / "stages" / f"{name}.safetensors"

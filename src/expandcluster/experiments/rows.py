@@ -16,7 +16,9 @@ from typing import Any
 
 from expandcluster.errors import BadInput, ExpandClusterError
 
-__all__ = ["Row", "append_row", "read_rows"]
+__all__ = ["FLOOR", "Row", "append_row", "read_rows"]
+
+FLOOR = 1e-26  # relative loss at which a float64 student cannot be told from its teacher
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Row:
     @property
     def reached(self) -> int:
         """Students at the floor by training alone, before anything was pruned."""
-        return sum(loss is not None and loss <= 1e-26 for loss in self.losses)
+        return sum(loss is not None and loss <= FLOOR for loss in self.losses)
 
     @property
     def key(self) -> tuple[Any, ...]:

@@ -16,7 +16,7 @@ class Summary:
     """One way of solving, over its problems.
 
     Attributes:
-        settings: ``default`` or ``paper``.
+        settings: ``default``, ``paper`` or ``lm``.
         rho: overparameterisation factor; ``None`` where the width was searched for.
         problems: how many were solved.
         recovered: how many of them have the right size and a largest parameter error of at most 1e-8.

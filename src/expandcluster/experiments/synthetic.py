@@ -1,12 +1,14 @@
 """The paper's experiment on shallow synthetic teachers, in its own settings and in ours (section 5.1).
 
-Three ways to solve a problem:
+Four ways to solve a problem:
 
 - ``default``: what :func:`expandcluster.recover` does by itself; the teacher is asked, its width unknown.
 - ``default`` with rho: a table of N(0, I) inputs, N students of width rho r, trained by
   Levenberg-Marquardt and pruned: how easily teachers are identified.
 - ``paper``: the same table and width, gradient flow and then Newton (rho = 1) or BFGS (rho > 1), all
   students clustered whatever their loss, the paper's cut, gamma and beta.
+- ``lm``: as ``default`` with rho, but no student is pruned and all are clustered whatever their loss:
+  wide students with neurons too many, on which clustering is tried out (ablations.py).
 """
 
 from __future__ import annotations
@@ -41,23 +43,25 @@ from expandcluster.teachers.base import Teacher
 
 __all__ = ["SETTINGS", "options_for", "run_folder_of", "run_synthetic"]
 
-SETTINGS = ("default", "paper")
+SETTINGS = ("default", "paper", "lm")
 _STUDENTS = {2: 20, 4: 20, 8: 10}  # N of the paper, by the hidden neurons of the teacher
 _ROWS, _PER_PARAMETER = 1000, 3.0  # rows of a table: at least, and for each parameter of a student
+_FEW = 1e-6  # rows for each parameter where the number of samples is given
 _GAMMA, _BETA = 0.8, math.pi / 24  # of the paper
 _VERSION = 1  # of the files; another one is another experiment
 
 
 def run_synthetic(problems: Sequence[SyntheticProblem], settings: str, rhos: Iterable[float | None], out: Path,
-                  progress: Progress = silent) -> tuple[Row, ...]:
+                  progress: Progress = silent, *, samples: int | None = None) -> tuple[Row, ...]:
     """Solve every problem with every rho; what a killed run has finished is not done again.
 
     Args:
         problems: what to solve.
-        settings: ``default`` or ``paper``.
+        settings: ``default``, ``paper`` or ``lm``.
         rhos: overparameterisation factors; ``None`` searches for the width.
         out: folder of the rows (``rows.jsonl``) and of a run folder for each problem.
         progress: told of every problem.
+        samples: train on this many rows of the table instead of as many as the students need.
 
     Returns:
         All rows in ``out``, also those of earlier calls.
@@ -67,8 +71,8 @@ def run_synthetic(problems: Sequence[SyntheticProblem], settings: str, rhos: Ite
     """
     rhos = tuple(rhos)
     for rho in rhos:
-        options_for(problems[0], settings, rho)
-    _claim(out)
+        options_for(problems[0], settings, rho, samples)
+    _claim(out, samples)
     path = out / "rows.jsonl"
     rows = read_rows(path)
     done = {row.key for row in rows}
@@ -79,7 +83,7 @@ def run_synthetic(problems: Sequence[SyntheticProblem], settings: str, rhos: Ite
         if group != (rho, problem.inputs, problem.hidden):  # compiled programs of other sizes only take memory
             jax.clear_caches()
         group = rho, problem.inputs, problem.hidden
-        row = _solve(problem, settings, rho, out, progress)
+        row = _solve(problem, settings, rho, samples, out)
         append_row(path, row)
         progress(Event("benchmark", f"{number} of {len(wanted)}: {problem.name} {_name(settings, rho)}: {row.verdict}, "
                        f"{row.found} neurons, error {_shown(row.max_parameter_error)}, {row.reached} of "
@@ -87,30 +91,34 @@ def run_synthetic(problems: Sequence[SyntheticProblem], settings: str, rhos: Ite
     return read_rows(path)
 
 
-def options_for(problem: SyntheticProblem, settings: str, rho: float | None) -> RecoverOptions:
-    """The options of one problem.
+def options_for(problem: SyntheticProblem, settings: str, rho: float | None,
+                samples: int | None = None) -> RecoverOptions:
+    """The options of one problem; see :func:`run_synthetic`.
 
     Raises:
-        BadInput: there are no such settings, or no such rho in them.
+        BadInput: there are no such settings, or no such rho or number of samples in them.
     """
     if settings not in SETTINGS:
         raise BadInput("settings", got=repr(settings), expected=" or ".join(SETTINGS), remedy="Choose one of them.")
+    if samples is not None and (samples < 1 or rho is None):
+        raise BadInput("samples", got=str(samples), expected="a positive integer, and a rho",
+                       remedy="Where the width is searched for, as many samples are asked as students need.")
     if rho is None and settings == "default":
         return RecoverOptions()
     if rho is None or not 1 <= rho <= 64:
         raise BadInput("rho", got=str(rho), expected="a number from 1 to 64",
                        remedy="The students have rho times as many neurons as the teacher.")
     students = _STUDENTS.get(problem.hidden, 10)
-    paper = settings == "paper"
+    paper, default = settings == "paper", settings == "default"
     trainers: tuple[TrainerOptions, ...] = (LMOptions(),)
     cluster = ClusterOptions()
     if paper:
         trainers = (GradientFlowOptions(), NewtonOptions() if rho == 1 else BFGSOptions())
         cluster = ClusterOptions(cut="paper", gamma=_GAMMA, beta=_BETA, contribution=0.0)
     return RecoverOptions(
-        queries=QueryOptions(per_parameter=_PER_PARAMETER, least_samples=_ROWS),
+        queries=QueryOptions(per_parameter=_PER_PARAMETER if samples is None else _FEW, least_samples=samples or _ROWS),
         expand=ExpandOptions(students=students, enough=students, waves=0, widths=(width_of(problem, rho),),
-                             prune=not paper, keep="all" if paper else "floor", trainers=trainers),
+                             prune=default, keep="floor" if default else "all", trainers=trainers),
         cluster=cluster,
     )
 
@@ -125,11 +133,11 @@ def run_folder_of(out: Path, problem: SyntheticProblem, settings: str, rho: floa
     return out / "runs" / _name(settings, rho) / problem.name
 
 
-def _solve(problem: SyntheticProblem, settings: str, rho: float | None, out: Path, progress: Progress) -> Row:
+def _solve(problem: SyntheticProblem, settings: str, rho: float | None, samples: int | None, out: Path) -> Row:
     truth = problem.teacher
-    found = recover(_teacher(problem, rho), activation=truth.activation, hidden_layers=1, seed=problem.seed,
-                    options=options_for(problem, settings, rho), out=run_folder_of(out, problem, settings, rho),
-                    progress=lambda event: None)
+    found = recover(_teacher(problem, rho, samples), activation=truth.activation, hidden_layers=1, seed=problem.seed,
+                    options=options_for(problem, settings, rho, samples),
+                    out=run_folder_of(out, problem, settings, rho))
     error = None
     if found.network is not None and found.network.sizes == truth.sizes:
         error = compare(found.network, truth).max_parameter_error
@@ -141,25 +149,25 @@ def _solve(problem: SyntheticProblem, settings: str, rho: float | None, out: Pat
         seconds=round(found.seconds, 3), queries=found.queries)
 
 
-def _teacher(problem: SyntheticProblem, rho: float | None) -> Teacher:
+def _teacher(problem: SyntheticProblem, rho: float | None, samples: int | None) -> Teacher:
     """The teacher itself where its width is searched for, else a table of its answers."""
     truth = problem.teacher
     if rho is None:
         return Teacher.from_network(truth)
     parameters = parameter_count((problem.inputs, width_of(problem, rho), 1))
-    rows = math.ceil(max(_ROWS, _PER_PARAMETER * parameters) / 0.9)  # a tenth is held out
-    x = synthetic_inputs(problem, rows)
+    rows = max(_ROWS, _PER_PARAMETER * parameters) if samples is None else samples
+    x = synthetic_inputs(problem, math.ceil(rows / 0.9))  # a tenth is held out
     return Teacher.from_data(x, truth(x))
 
 
-def _claim(out: Path) -> None:
+def _claim(out: Path, samples: int | None) -> None:
     """Mark the folder as this experiment's.
 
     Raises:
         BadInput: it holds something else.
     """
     mark = out / "experiment.json"
-    about = {"experiment": "synthetic", "version": _VERSION}
+    about = {"experiment": "synthetic", "version": _VERSION, **({} if samples is None else {"samples": samples})}
     if mark.is_file():
         if mark.read_text() != json.dumps(about, indent=2) + "\n":
             raise BadInput(f"folder {out}", got="another experiment",
