@@ -45,7 +45,7 @@ __all__ = ["SETTINGS", "options_for", "run_folder_of", "run_synthetic"]
 
 SETTINGS = ("default", "paper", "lm")
 _STUDENTS = {2: 20, 4: 20, 8: 10}  # N of the paper, by the hidden neurons of the teacher
-_ROWS, _PER_PARAMETER = 1000, 3.0  # rows of a table: at least, and for each parameter of a student
+_ROWS, _PER_PARAMETER = 1000, 2.0  # rows of a table: at least, and for each parameter of a student
 _FEW = 1e-6  # rows for each parameter where the number of samples is given
 _GAMMA, _BETA = 0.8, math.pi / 24  # of the paper
 _VERSION = 1  # of the files; another one is another experiment
