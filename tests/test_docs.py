@@ -47,3 +47,31 @@ def test_pages_name_files_that_exist():
     for word in words:
         places = [ROOT / word, ROOT / "src/expandcluster" / word, ROOT / "src" / word]
         assert word in ("base.py",) or any(p.exists() for p in places), word
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_tests_named_on_pages_exist(page):
+    named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", page.read_text())
+    assert len(named) == len(re.findall(r"::", page.read_text()))
+    assert named or page.name != "method.md"
+    for file, name in named:
+        assert (ROOT / file).is_file(), file
+        assert re.search(rf"^def {name}\(", (ROOT / file).read_text(), re.MULTILINE), f"{file}::{name}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_links_of_pages_lead_somewhere(page):
+    headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).strip().lower().replace(" ", "-")
+                for line in page.read_text().splitlines() if line.startswith("#")}
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        if target.startswith("#"):
+            assert target[1:] in headings, target
+        elif "://" not in target:
+            assert (page.parent / target).exists(), target
+
+
+def test_figures_of_pages_are_small():
+    figures = sorted((ROOT / "docs" / "figures").iterdir())
+    used = "".join(page.read_text() for page in PAGES)
+    assert figures and all(f"figures/{figure.name}" in used for figure in figures)
+    assert sum(figure.stat().st_size for figure in figures) < 600_000

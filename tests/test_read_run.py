@@ -12,7 +12,7 @@ from tests.problems import random_teacher
 
 import expandcluster as ec
 from expandcluster.errors import BadInput
-from expandcluster.read_run import read_description, read_run
+from expandcluster.read_run import read_description, read_run, read_students
 from expandcluster.results import Recovery
 
 
@@ -38,11 +38,23 @@ def test_the_same_recovery(recovery: Recovery) -> None:
         assert getattr(again, name) == getattr(recovery, name), name
 
 
+def test_the_students(recovery: Recovery) -> None:
+    assert recovery.folder is not None
+    students = read_students(recovery.folder)
+    assert students.at_floor == recovery.students_at_floor == len(students.networks)
+    np.testing.assert_array_equal(students.all_losses, recovery.losses)
+    neurons = sum(network.hidden_sizes[0] for network in students.networks)
+    assert neurons >= len(recovery.layers[0].student)
+    assert students.networks[0](np.zeros((2, students.networks[0].sizes[0]))).shape == (2, 1)
+
+
 def test_what_is_no_finished_run_is_refused(recovery: Recovery, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="no such folder"):
         read_run(tmp_path / "nowhere")
     with pytest.raises(BadInput, match="without result"):
         read_run(tmp_path)
+    with pytest.raises(BadInput, match=r"without run\.json"):
+        read_students(tmp_path)
     assert recovery.folder is not None
     for name in ("run.json", "result.json"):
         (tmp_path / name).write_bytes((recovery.folder / name).read_bytes())

@@ -28,12 +28,17 @@ _HOME = {
     "Network": "networks",
     "Population": "networks",
     "AdamOptions": "options",
+    "BFGSOptions": "options",
     "ClusterOptions": "options",
     "ExpandOptions": "options",
+    "GradientFlowOptions": "options",
     "LMOptions": "options",
+    "NewtonOptions": "options",
     "QueryOptions": "options",
     "RecoverOptions": "options",
+    "SLSQPOptions": "options",
     "Event": "progress",
+    "Domain": "queries.domain",
     "recover": "recover",
     "Recovery": "results",
     "Verdict": "results",
@@ -51,13 +56,18 @@ if TYPE_CHECKING:
     from expandcluster.networks import Network, Population
     from expandcluster.options import (
         AdamOptions,
+        BFGSOptions,
         ClusterOptions,
         ExpandOptions,
+        GradientFlowOptions,
         LMOptions,
+        NewtonOptions,
         QueryOptions,
         RecoverOptions,
+        SLSQPOptions,
     )
     from expandcluster.progress import Event
+    from expandcluster.queries.domain import Domain
     from expandcluster.recover import recover
     from expandcluster.results import Recovery, Verdict
     from expandcluster.teachers import Teacher, open_teacher

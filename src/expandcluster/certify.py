@@ -18,34 +18,65 @@ from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import Source
 from expandcluster.reconstruct.fine_tune import samples_to_tune
 from expandcluster.reconstruct.layers import Reconstruction
+from expandcluster.reconstruct.lift import Lift
 from expandcluster.results import Certificate, Verdict
+from expandcluster.symmetry_moves import unit_norm
 
 __all__ = ["certify", "error_bars", "judge"]
 
 _SURE = 5.0  # standard deviations that must fit into the tolerance
-_EXACT, _EXACT_SINGLE = 1e-8, 1e-3
 
 
-def certify(network: Network | None, reconstruction: Reconstruction, students: Students, source: Source,
+def certify(lifted: Lift, network: Network | None, reconstruction: Reconstruction, students: Students, source: Source,
             probe: Probe) -> Certificate | None:
     """Gather the evidence for a network.
 
     Args:
-        network: fine-tuned, on the teacher's inputs.
+        lifted: the network on the teacher's inputs.
+        network: the same on the students' coordinates.
         reconstruction: the clusters it came from.
         students: all students.
         source: gives held-out samples.
         probe: the teacher's precision.
     """
-    if network is None:
+    if network is None or lifted.network is None:
         return None
     held_out = source.check(600)
-    bars, undetermined = error_bars(network, source.full(samples_to_tune(network, source)), probe.noise)
+    samples = source.samples(samples_to_tune(network, source))
+    if lifted.bars.size:
+        bars = _lifted_bars(lifted, network, error_bars(network, samples, probe.noise)[0],
+                            source.coordinates.center)
+    else:
+        samples = Samples(source.coordinates.outside(samples.x), samples.y)
+        bars = error_bars(lifted.network, samples, probe.noise)[0]
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
-    size = max(float(np.abs(p).max()) for p in (*network.weights, *network.biases))
+    size = max(float(np.abs(p).max()) for p in (*lifted.network.weights, *lifted.network.biases))
     support = min(int(layer.support.min()) for layer in reconstruction.layers)
-    loss = held_out.relative_loss(network(held_out.x))
-    return Certificate(loss, probe.noise_floor, bars, largest / size, undetermined, support, students.at_floor)
+    loss = held_out.relative_loss(lifted.network(held_out.x))
+    return Certificate(loss, probe.noise_floor, bars, largest / size, _names(bars), support, students.at_floor)
+
+
+def _lifted_bars(lifted: Lift, network: Network, bars: tuple[np.ndarray, ...], center: np.ndarray
+                 ) -> tuple[np.ndarray, ...]:
+    """Error bars of a lifted network in canonical form.
+
+    Weights of the first layer have those that the lift found for them; none where the neuron itself is
+    undetermined. All others have those of the slice, multiplied by what lies between the canonical
+    forms of both networks. The first biases also bear the errors of ``W center``.
+    """
+    assert lifted.network is not None
+    raw, canonical, there = lifted.network, unit_norm(lifted.network), unit_norm(network)
+    scale, scale_there = (np.linalg.norm(form.weights[0], axis=1) / np.linalg.norm(plain.weights[0], axis=1)
+                          for form, plain in ((canonical, raw), (there, network)))
+    first = lifted.bars * scale[:, None]
+    first[np.isnan(bars[0]).any(axis=1)] = np.nan
+    bias = np.hypot(bars[1] * scale / scale_there, np.sqrt(np.nansum((first * center) ** 2, axis=1)))
+    moved = [first, bias]
+    for i in range(1, len(raw.weights)):
+        pairs = (canonical.weights[i], there.weights[i]), (canonical.biases[i], there.biases[i])
+        for bar, (new, old) in zip(bars[2 * i : 2 * i + 2], pairs, strict=True):
+            moved.append(bar * np.where(old == 0, 1.0, np.abs(new) / np.where(old == 0, 1.0, np.abs(old))))
+    return tuple(moved)
 
 
 def judge(certificate: Certificate | None, students: Students, probe: Probe, *, enough: int) -> Verdict:
@@ -57,8 +88,7 @@ def judge(certificate: Certificate | None, students: Students, probe: Probe, *, 
         return Verdict.UNDETERMINED
     if certificate.support < min(enough, 3):
         return Verdict.FEW_STUDENTS
-    tolerance = _EXACT_SINGLE if probe.single else _EXACT
-    if probe.changing or not _SURE * certificate.largest_error_bar <= tolerance:
+    if probe.changing or not _SURE * certificate.largest_error_bar <= probe.tolerance:
         return Verdict.IMPRECISE
     return Verdict.EXACT
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import enum
 import json
-import os
-import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
-__all__ = ["app", "main"]
+from expandcluster.cli_benchmark import app as benchmark
+from expandcluster.cli_common import EXACT, OTHER_VERDICT, Json
+from expandcluster.cli_common import fail as _fail
+from expandcluster.cli_common import interrupted as _interrupted
+from expandcluster.cli_common import set_up_jax as _set_up_jax
 
-EXACT, OTHER_VERDICT, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
+__all__ = ["app", "main"]
 
 app = typer.Typer(
     add_completion=True, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
@@ -20,7 +23,15 @@ app = typer.Typer(
          "Exit code 0: recovered exactly; 3: ended with another verdict; 2: bad usage or input.",
 )
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+app.add_typer(benchmark, name="benchmark")
+
+class Sampler(enum.StrEnum):
+    """Choices of --sampler."""
+
+    auto = "auto"
+    gaussian = "gaussian"
+    uniform = "uniform"
+    around = "around"
 
 
 @app.callback(invoke_without_command=True)
@@ -43,6 +54,13 @@ def recover(
     inputs: Annotated[Path | None, typer.Option(
         help="Ask only these inputs: .npy, or the x of a table.")] = None,
     input_size: Annotated[int | None, typer.Option(min=1, help="Numbers in one input of module:function.")] = None,
+    box: Annotated[str | None, typer.Option(
+        metavar="LOW,HIGH", help="Ask only inputs between these, for example 0,1; one may be left out.")] = None,
+    integers: Annotated[bool, typer.Option("--integers", help="Ask only whole numbers.")] = False,
+    sampler: Annotated[Sampler, typer.Option(
+        help="Where inputs are drawn; 'around' perturbs --inputs; 'auto': --inputs as they are, uniform in a box, "
+             "else gaussian.")] = Sampler.auto,
+    scale: Annotated[float, typer.Option(help="Standard deviation of gaussian inputs.")] = 1.0,
     max_queries: Annotated[int | None, typer.Option(min=1, help="Hard limit on the inputs asked.")] = None,
     noisy: Annotated[bool, typer.Option(
         "--noisy", help="Accept a teacher whose answers to the same input differ.")] = False,
@@ -60,14 +78,17 @@ def recover(
         _set_up_jax()
         from expandcluster import recover as run
         from expandcluster.options import ExpandOptions, QueryOptions, RecoverOptions
+        from expandcluster.queries.domain import Domain
         from expandcluster.run_folder import summary
         from expandcluster.teachers import open_teacher
         from expandcluster.teachers.table import read_inputs
 
         rows = None if inputs is None else read_inputs(inputs)
-        asked = open_teacher(teacher, input_size if rows is None else rows.shape[1],
+        domain = Domain.parse(box, integers)
+        asked = open_teacher(teacher, input_size if rows is None else rows.shape[1], domain=domain,
                              probabilities=output in ("softmax", "logistic"))
-        options = RecoverOptions(queries=QueryOptions(max_queries=max_queries, noisy=noisy),
+        options = RecoverOptions(queries=QueryOptions(domain=domain, sampler=sampler.value, scale=scale,
+                                                      max_queries=max_queries, noisy=noisy),
                                  expand=ExpandOptions() if students is None else ExpandOptions(students=students))
         folder = out or Path("runs") / _folder_name(teacher)
         with watch(quiet=as_json) as progress:
@@ -171,28 +192,6 @@ def _folder_name(teacher: str) -> str:
     """`runs/` gets one folder for each teacher."""
     name = Path(teacher.partition("?")[0]).name  # what follows a question mark may be a key
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "run"
-
-
-def _set_up_jax() -> None:
-    """Before JAX is loaded: compiled programs are kept in the user's cache folder, students get a thread each.
-
-    Students are trained side by side. Were their operations split over threads too, the threads of a busy
-    machine would wait for each other: ten times slower beside one other process.
-    """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "expandcluster" / "jax"
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.5")
-    os.environ.setdefault("XLA_FLAGS", "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1")
-
-
-def _fail(error: Exception) -> NoReturn:
-    print(f"expandcluster: {error}", file=sys.stderr)
-    raise typer.Exit(BAD_INPUT)
-
-
-def _interrupted() -> NoReturn:
-    print("expandcluster: interrupted; the same command goes on where this one stopped.", file=sys.stderr)
-    raise typer.Exit(INTERRUPTED)
 
 
 def main() -> None:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from expandcluster.errors import BadInput
+from expandcluster.queries.domain import EVERYWHERE, Domain
 
-__all__ = ["AdamOptions", "ClusterOptions", "ExpandOptions", "LMOptions", "QueryOptions", "RecoverOptions"]
+__all__ = [
+    "AdamOptions",
+    "BFGSOptions",
+    "ClusterOptions",
+    "ExpandOptions",
+    "GradientFlowOptions",
+    "LMOptions",
+    "NewtonOptions",
+    "QueryOptions",
+    "RecoverOptions",
+    "SLSQPOptions",
+    "TrainerOptions",
+]
 
 
 def _check(holds: bool, name: str, got: object, expected: str) -> None:
@@ -35,7 +48,11 @@ class QueryOptions:
     Attributes:
         per_parameter: answers (samples x outputs) asked for each parameter of a student.
         least_samples: never train on fewer samples than this.
-        scale: standard deviation of the Gaussian inputs.
+        domain: which inputs may be asked: a box, whole numbers; see :class:`Domain`.
+        sampler: ``"gaussian"``, ``"uniform"`` in a box, ``"around"`` given inputs, or ``"auto"``: given
+            inputs as they are, uniform where every input has bounds, Gaussian elsewhere.
+        scale: standard deviation of Gaussian inputs.
+        perturbation: standard deviation of what is added to given inputs, in those of each input.
         max_queries: hard limit on the inputs asked; ``None`` for none.
         noisy: accept a teacher whose answers change between calls (noise is measured, and the
             verdict can then not be exact).
@@ -44,7 +61,10 @@ class QueryOptions:
 
     per_parameter: float = 6.0
     least_samples: int = 600
+    domain: Domain = EVERYWHERE
+    sampler: Literal["auto", "gaussian", "uniform", "around"] = "auto"
     scale: float = 1.0
+    perturbation: float = 0.3
     max_queries: int | None = None
     noisy: bool = False
     noise: float = 0.0
@@ -52,7 +72,11 @@ class QueryOptions:
     def __post_init__(self) -> None:
         _check(_is_positive(self.per_parameter), "per_parameter", self.per_parameter, "a positive number")
         _check(_is_count(self.least_samples), "least_samples", self.least_samples, "a positive integer")
+        _check(isinstance(self.domain, Domain), "domain", self.domain, "a Domain")
+        _check(self.sampler in ("auto", "gaussian", "uniform", "around"), "sampler", self.sampler,
+               "'auto', 'gaussian', 'uniform' or 'around'")
         _check(_is_positive(self.scale), "scale", self.scale, "a positive number")
+        _check(_is_positive(self.perturbation), "perturbation", self.perturbation, "a positive number")
         _check(self.max_queries is None or _is_count(self.max_queries), "max_queries", self.max_queries,
                "a positive integer or None")
         _check(isinstance(self.noisy, bool), "noisy", self.noisy, "True or False")
@@ -80,6 +104,7 @@ class LMOptions:
     progress: float = 0.1
     damping: float = 1e-2
     memory: int = 2 * 2**20
+    trainer: str = dataclasses.field(default="levenberg_marquardt", init=False)
 
     def __post_init__(self) -> None:
         for name in ("steps", "check_every", "patience", "memory"):
@@ -107,6 +132,7 @@ class AdamOptions:
     patience: int = 100
     factor: float = 0.5
     least_learning_rate: float = 1e-6
+    trainer: str = dataclasses.field(default="adam", init=False)
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch", "patience"):
@@ -118,17 +144,117 @@ class AdamOptions:
 
 
 @dataclasses.dataclass(frozen=True)
+class GradientFlowOptions:
+    """Gradient flow d theta / dt = - d MSE / d theta by an implicit Runge-Kutta method (paper, appendix C).
+
+    Attributes:
+        solver: ``"kencarp5"`` (Kennedy & Carpenter 2003) or ``"kvaerno5"`` (Kvaerno 2004), both of order 5.
+        steps: most steps, accepted and rejected ones together.
+        time: the flow ends at this time.
+        loss: mean squared error at which it ends before; ``None`` for the noise floor only.
+        gradient_norm: norm of the gradient of the mean squared error at which it ends before.
+        rtol: error allowed in a step over the size of a parameter.
+        atol: the same for a parameter of size 0.
+        stage_tolerance: error allowed in solving a stage's equations, over the size of the gradient.
+        first_step: first step in time.
+        largest_step: largest step in time.
+        sharpness: a kinked activation (ReLU) flows as ``softplus(sharpness z) / sharpness``; the loss reported
+            is that of the activation itself.
+    """
+
+    solver: Literal["kencarp5", "kvaerno5"] = "kencarp5"
+    steps: int = 5000
+    time: float = math.inf
+    loss: float | None = None
+    gradient_norm: float = 1e-16
+    rtol: float = 1e-3
+    atol: float = 1e-6
+    stage_tolerance: float = 1e-3
+    first_step: float = 1e-3
+    largest_step: float = math.inf
+    sharpness: float = 1e3
+    trainer: str = dataclasses.field(default="gradient_flow", init=False)
+
+    def __post_init__(self) -> None:
+        _check(self.solver in ("kencarp5", "kvaerno5"), "solver", self.solver, "'kencarp5' or 'kvaerno5'")
+        _check(_is_count(self.steps), "steps", self.steps, "a positive integer")
+        _check(self.loss is None or _is_positive(self.loss), "loss", self.loss, "a positive number or None")
+        for name in ("gradient_norm", "rtol", "atol", "stage_tolerance", "first_step", "sharpness"):
+            _check(_is_positive(getattr(self, name)), name, getattr(self, name), "a positive number")
+        for name in ("time", "largest_step"):
+            value = getattr(self, name)
+            _check(_is_positive(value) or value == math.inf, name, value, "a positive number or infinity")
+
+
+@dataclasses.dataclass(frozen=True)
+class BFGSOptions:
+    """BFGS (paper, appendix C).
+
+    Attributes:
+        steps: most steps.
+        loss: mean squared error at which training ends before.
+        gradient_norm: norm of the gradient of the mean squared error at which it ends before.
+    """
+
+    steps: int = 250
+    loss: float = 1e-31
+    gradient_norm: float = 1e-16
+    trainer: str = dataclasses.field(default="bfgs", init=False)
+
+    def __post_init__(self) -> None:
+        _check(_is_count(self.steps), "steps", self.steps, "a positive integer")
+        _check(_is_positive(self.loss), "loss", self.loss, "a positive number")
+        _check(_is_positive(self.gradient_norm), "gradient_norm", self.gradient_norm, "a positive number")
+
+
+@dataclasses.dataclass(frozen=True)
+class SLSQPOptions(BFGSOptions):
+    """Sequential least squares programming without constraints (paper, appendix C); see :class:`BFGSOptions`."""
+
+    steps: int = 1000
+    trainer: str = dataclasses.field(default="slsqp", init=False)
+
+
+@dataclasses.dataclass(frozen=True)
+class NewtonOptions(BFGSOptions):
+    """Newton's method with the exact Hessian in a trust region (paper, appendix C).
+
+    Attributes:
+        steps: most steps, accepted and rejected ones together.
+        loss: see :class:`BFGSOptions`.
+        gradient_norm: see :class:`BFGSOptions`.
+        radius: first radius of the trust region.
+        patience: training ends when neither loss nor gradient norm fell by a tenth over this many steps.
+    """
+
+    steps: int = 5000
+    radius: float = 1.0
+    patience: int = 50
+    trainer: str = dataclasses.field(default="newton", init=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(_is_positive(self.radius), "radius", self.radius, "a positive number")
+        _check(_is_count(self.patience), "patience", self.patience, "a positive integer")
+
+
+TrainerOptions: TypeAlias = LMOptions | AdamOptions | GradientFlowOptions | BFGSOptions | SLSQPOptions | NewtonOptions
+
+
+@dataclasses.dataclass(frozen=True)
 class ExpandOptions:
     """How students are made and trained.
 
     Attributes:
         students: students in a wave.
         enough: stop when this many students have reached the noise floor.
-        waves: most waves.
+        waves: most waves after the width search; 0 for none.
         widths: hidden widths tried one after the other in the width search.
         rho: students of the later waves are this much wider than the smallest network found.
         prune: whether neurons are removed inside students, which are then trained on.
-        lm: options of Levenberg-Marquardt.
+        keep: which students are clustered: ``"floor"``, those that reached the noise floor, or
+            ``"all"``, whatever their loss (as the paper does).
+        trainers: options of the trainers that students go through, one after the other.
     """
 
     students: int = 8
@@ -137,17 +263,22 @@ class ExpandOptions:
     widths: tuple[int, ...] = (4, 8, 16, 32, 64)
     rho: float = 2.0
     prune: bool = True
-    lm: LMOptions = LMOptions()
+    keep: Literal["floor", "all"] = "floor"
+    trainers: tuple[TrainerOptions, ...] = (LMOptions(),)
 
     def __post_init__(self) -> None:
-        for name in ("students", "enough", "waves"):
+        for name in ("students", "enough"):
             _check(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
+        _check(_is_count(self.waves, 0), "waves", self.waves, "an integer of at least 0")
         widths = self.widths if isinstance(self.widths, tuple) else ()
         _check(len(widths) > 0 and all(_is_count(w) for w in widths) and list(widths) == sorted(set(widths)),
                "widths", self.widths, "a tuple of growing positive integers")
         _check(_is_positive(self.rho) and self.rho >= 1, "rho", self.rho, "a number of at least 1")
         _check(isinstance(self.prune, bool), "prune", self.prune, "True or False")
-        _check(isinstance(self.lm, LMOptions), "lm", self.lm, "LMOptions")
+        _check(self.keep in ("floor", "all"), "keep", self.keep, "'floor' or 'all'")
+        _check(isinstance(self.trainers, tuple) and len(self.trainers) > 0
+               and all(isinstance(t, TrainerOptions) for t in self.trainers), "trainers", self.trainers,
+               "a tuple of options of trainers, for example (AdamOptions(), LMOptions())")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,7 +291,7 @@ class ClusterOptions:
         gamma: a cluster counts if at least this share of the students is in it.
         beta: largest median angle inside a cluster, in radians.
         contribution: neurons that change their layer's output by less than this (relative
-            variance) are dropped before clustering; ``None`` takes it from the students' loss.
+            variance) are dropped before clustering; ``None`` takes it from the noise floor, 0 drops none.
     """
 
     cut: Literal["gap", "paper"] = "gap"
@@ -172,8 +303,9 @@ class ClusterOptions:
         _check(self.cut in ("gap", "paper"), "cut", self.cut, "'gap' or 'paper'")
         _check(_is_positive(self.gamma) and self.gamma <= 1, "gamma", self.gamma, "a number in (0, 1]")
         _check(_is_positive(self.beta), "beta", self.beta, "a positive angle in radians")
-        _check(self.contribution is None or _is_positive(self.contribution), "contribution", self.contribution,
-               "a positive number or None")
+        _check(self.contribution is None or _is_positive(self.contribution)
+               or (self.contribution == 0 and not isinstance(self.contribution, bool)), "contribution",
+               self.contribution, "a number of at least 0 or None")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,17 +19,19 @@ from expandcluster.queries.probe import Probe
 from expandcluster.queries.row_space import RowSpace
 from expandcluster.reconstruct.challenge import Challenge
 from expandcluster.reconstruct.layers import Reconstruction
+from expandcluster.reconstruct.lift import Lift
 from expandcluster.results import Certificate, Recovery, Verdict
 from expandcluster.run_folder import _STAGE_RESULTS
 from expandcluster.storage import load, names
 from expandcluster.teachers.links import Link
 
-__all__ = ["RunDescription", "read_description", "read_run"]
+__all__ = ["RunDescription", "read_description", "read_run", "read_students"]
 
 # What each stage of `recover.py` leaves behind, in its order.
 _STAGES: dict[str, type | tuple[type, ...]] = {
     "link": Link, "probe": Probe, "reduce": RowSpace, "expand": Students, "settle": Students, "cluster": Reconstruction,
-    "fine_tune": (Network, type(None)), "challenge": Challenge, "certify": (Certificate, type(None)),
+    "fine_tune": (Network, type(None)), "challenge": Challenge, "lift": Lift,
+    "certify": (Certificate, type(None)),
 }
 
 
@@ -83,18 +85,13 @@ def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwis
     result = _json(folder, "result.json")
     about = _json(folder, "run.json")
     try:
-        act = _activation(about["run"]["activation"]) if activation is None else get_activation(activation)
         verdict, queries, seed = Verdict[result["verdict"]], int(result["queries"]), int(about["run"]["seed"])
     except (KeyError, TypeError, ValueError) as error:
         raise _unfinished(folder, f"a damaged result.json or run.json ({error!r})") from error
-
-    def network(weights: tuple[Any, ...], biases: tuple[Any, ...], activation: str) -> Network:
-        return Network(weights, biases, act)
-
-    values, timings = _stages(folder, {**names(_STAGE_RESULTS), "Network": network})
+    values, timings = _stages(folder, activation)
     certificate, students = values["certify"], values["settle"]
     return Recovery(
-        network=values["challenge"].network,
+        network=values["lift"].network,
         verdict=verdict,
         relative_loss=certificate.relative_loss if certificate else students.best_loss,
         noise_floor=values["probe"].noise_floor,
@@ -108,7 +105,22 @@ def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwis
         folder=folder,
         output=values["link"].kind,
         told_by=values["link"].why,
+        steps=students.all_steps,
+        students_at_floor=students.at_floor,
     )
+
+
+def read_students(folder: str | os.PathLike[str], activation: Activation | Elementwise | str | None = None) -> Students:
+    """The students whose neurons a finished run has clustered.
+
+    Args:
+        folder: a run folder.
+        activation: see :func:`read_run`.
+
+    Raises:
+        BadInput: the folder is no finished run, or a file in it is damaged.
+    """
+    return _stages(Path(folder), activation)[0]["settle"]
 
 
 def read_description(folder: str | os.PathLike[str]) -> RunDescription:
@@ -133,8 +145,18 @@ def read_description(folder: str | os.PathLike[str]) -> RunDescription:
         raise _unfinished(folder, f"a damaged run.json ({error!r})") from error
 
 
-def _stages(folder: Path, classes: dict[str, Callable[..., Any]]) -> tuple[dict[str, Any], dict[str, float]]:
+def _stages(folder: Path, activation: Activation | Elementwise | str | None) -> tuple[dict[str, Any], dict[str, float]]:
     """Result and seconds of every stage."""
+    about = _json(folder, "run.json")
+    try:
+        act = _activation(about["run"]["activation"]) if activation is None else get_activation(activation)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _unfinished(folder, f"a damaged run.json ({error!r})") from error
+
+    def network(weights: tuple[Any, ...], biases: tuple[Any, ...], activation: str) -> Network:
+        return Network(weights, biases, act)
+
+    classes: dict[str, Callable[..., Any]] = {**names(_STAGE_RESULTS), "Network": network}
     values: dict[str, Any] = {"link": Link()}
     timings = {}
     for name, expected in _STAGES.items():

@@ -21,6 +21,7 @@ from expandcluster.queries.source import open_source
 from expandcluster.reconstruct.challenge import challenge
 from expandcluster.reconstruct.fine_tune import fine_tune
 from expandcluster.reconstruct.layers import reconstruct
+from expandcluster.reconstruct.lift import lift
 from expandcluster.results import Recovery
 from expandcluster.run_folder import describe, open_run
 from expandcluster.teachers.base import Teacher
@@ -73,7 +74,7 @@ def recover(
         link = run.stage("link", find_link, source, output, progress)
         source.use(link)
         probe = run.stage("probe", probe_teacher, source, progress)
-        source.floor = probe.floor
+        source.learn(probe.floor, probe.sees)
         rows = run.stage("reduce", find_row_space, source, probe, seed, progress)
         source.basis = rows.basis
         students = run.stage("expand", expand, source, act, hidden_layers, rows, options, seed, progress)
@@ -84,12 +85,13 @@ def recover(
         network = run.stage("fine_tune", fine_tune, built.network, source, progress)
         tried = run.stage("challenge", challenge, network, students, source, progress)
         source.restore(tried.extra)
-        certificate = run.stage("certify", certify, tried.network, built, students, source, probe)
+        lifted = run.stage("lift", lift, tried.network, source, probe, seed, progress)
+        certificate = run.stage("certify", certify, lifted, tried.network, built, students, source, probe)
         verdict = judge(certificate, students, probe, enough=options.expand.enough)
 
         return run.finish(
             Recovery(
-                network=tried.network,
+                network=lifted.network,
                 verdict=verdict,
                 relative_loss=certificate.relative_loss if certificate else students.best_loss,
                 noise_floor=probe.noise_floor,
@@ -101,6 +103,8 @@ def recover(
                 seed=seed,
                 timings=run.timings,
                 folder=run.folder,
+                steps=students.all_steps,
+                students_at_floor=students.at_floor,
                 output=link.kind,
                 told_by=link.why,
             )

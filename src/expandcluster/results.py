@@ -105,6 +105,8 @@ class Recovery:
         seed: the seed of the run.
         timings: seconds of each stage.
         folder: the run folder, if there is one.
+        steps: training steps of every student, those of pruning not counted.
+        students_at_floor: how many students ended at the noise floor.
         output: what the teacher answered: ``"raw"``, ``"softmax"`` or ``"logistic"``; the network is the one
             before its softmax or logistic function.
         told_by: how that was told; empty where it was known.
@@ -122,6 +124,8 @@ class Recovery:
     seed: int
     timings: dict[str, float]
     folder: Path | None = None
+    steps: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+    students_at_floor: int = 0
     output: str = "raw"
     told_by: str = ""
 

@@ -33,6 +33,7 @@ from expandcluster.queries.probe import Probe
 from expandcluster.queries.row_space import RowSpace
 from expandcluster.reconstruct.challenge import Challenge
 from expandcluster.reconstruct.layers import Reconstruction
+from expandcluster.reconstruct.lift import Lift
 from expandcluster.results import Certificate, LayerClusters, Recovery
 from expandcluster.storage import load, names, pack, write_arrays, write_json
 from expandcluster.teachers.base import Teacher
@@ -40,7 +41,7 @@ from expandcluster.teachers.links import Link
 
 __all__ = ["Run", "describe", "open_run", "summary"]
 
-_STAGE_RESULTS = (Certificate, Challenge, LayerClusters, Link, Probe, Reconstruction, RowSpace, Students)
+_STAGE_RESULTS = (Certificate, Challenge, LayerClusters, Lift, Link, Probe, Reconstruction, RowSpace, Students)
 _DISTRIBUTIONS = ("expandcluster", "jax", "jaxlib", "numpy", "scipy", "optax")
 Result = TypeVar("Result")
 

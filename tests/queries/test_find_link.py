@@ -98,7 +98,7 @@ def test_inputs_are_drawn_in_until_most_answers_can_be_used() -> None:
     link = find_link(asked)
     assert link.kind == "softmax" and 0.01 < link.shrink < 0.5 and "closer to 0" in link.why
     asked.use(link)
-    samples = asked.samples(500)
+    samples = asked.full(500)
     assert len(samples.x) == 500 and np.isfinite(samples.y).all()
     assert samples.x.std() == pytest.approx(link.shrink, rel=0.3)
 

@@ -54,15 +54,19 @@ def test_the_budget_is_a_hard_limit():
 
 
 def test_scale_is_the_standard_deviation_of_the_inputs():
-    wide = _source(QueryOptions(scale=5.0)).samples(4000).x
-    assert wide.std() == pytest.approx(5.0, rel=0.05)
+    source = _source(QueryOptions(scale=5.0))
+    assert source.samples(4000).x.std() == pytest.approx(1.0, rel=0.05)  # in the students' coordinates
+    assert source.full(4000).x.std() == pytest.approx(5.0, rel=0.05)
 
 
 def test_given_inputs_only():
     rows = np.random.default_rng(0).uniform(size=(50, 4))
     source = _source(inputs=rows)
-    asked = np.concatenate([source.samples(100).x, source.held_out(100).x])
+    asked = np.concatenate([source.full(100).x, source.check(100).x])
     assert {tuple(r) for r in asked} == {tuple(r) for r in rows}
+    samples = source.samples(100)  # in units of the rows
+    np.testing.assert_allclose(source.coordinates.outside(samples.x), source.full(100).x)
+    assert abs(samples.x.mean()) < 0.1 and samples.x.std() == pytest.approx(1.0, rel=0.1)
 
 
 @pytest.mark.parametrize("rows", [np.zeros((50, 3)), np.zeros((5, 4)), np.full((50, 4), np.nan), np.zeros(50)])
@@ -91,7 +95,7 @@ def test_a_table_is_split_and_never_asked():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(100, 4))
     source = open_source(Teacher.from_data(x, x[:, :2]), QueryOptions(), 0)
-    train, held = source.full(1), source.held_out(1000)
+    train, held = source.full(1), source.check(1000)
     assert len(train.x) == 90 and len(held.x) == 10 and source.queries == 100 and source.available == 0
     assert not np.intersect1d(train.x[:, 0], held.x[:, 0]).size
 

@@ -200,10 +200,10 @@ def test_how_to_repeat_it(run: Path) -> None:
     options["queries"].update(max_queries=500, noisy=True)
     function = dataclasses.replace(about, teacher="mine:f", options=options)
     assert str(command_line(function)).endswith("--seed 0 --input-size 4 --max-queries 500 --noisy")
-    options["expand"]["lm"]["steps"] = 7
+    options["expand"]["trainers"][0]["steps"] = 7
     assert command_line(dataclasses.replace(function, options=options)) is None
     call = python_call(dataclasses.replace(function, options=options))
-    assert "expand=ec.ExpandOptions(lm=ec.LMOptions(steps=7))" in call
+    assert "expand=ec.ExpandOptions(trainers=(ec.LMOptions(steps=7),))" in call
     compile(call, "call", "exec")
     compile(python_call(dataclasses.replace(about, teacher="x\n1/0", activation="mine\n1/0")), "call", "exec")
     softmax = dataclasses.replace(file, output="softmax")

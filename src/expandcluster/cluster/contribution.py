@@ -9,14 +9,11 @@ import numpy as np
 from expandcluster.expand.prune import removal_costs
 from expandcluster.networks import Network
 
-__all__ = ["contributing"]
+__all__ = ["contributing", "contributions"]
 
 
 def contributing(students: Sequence[Network], x: np.ndarray, variance: float, threshold: float) -> np.ndarray:
     """Which first-layer neurons of the students contribute.
-
-    A neuron contributes if its outgoing weights, or what its removal would cost, are above the
-    threshold; exact duplicates cost nothing to remove one at a time and are kept by the first test.
 
     Args:
         students: the networks.
@@ -27,11 +24,26 @@ def contributing(students: Sequence[Network], x: np.ndarray, variance: float, th
     Returns:
         A boolean for each neuron, students one after the other.
     """
-    keep = []
+    return contributions(students, x) > threshold * variance
+
+
+def contributions(students: Sequence[Network], x: np.ndarray) -> np.ndarray:
+    """What each first-layer neuron contributes, in squared error at the layer above.
+
+    The larger of two numbers: what the neuron's outgoing weights reach, and what its removal would cost.
+    Exact duplicates cost nothing to remove one at a time and are kept by the first.
+
+    Args:
+        students: the networks.
+        x: inputs ``(samples, inputs)``.
+
+    Returns:
+        A number for each neuron, students one after the other.
+    """
+    found = []
     for network in students:
         outgoing = network.weights[1]
         varying = network.hidden(x, 1).std(axis=0)
         reach = np.sum(outgoing**2, axis=0) * varying**2 * len(x)
-        costs = removal_costs(network, x)[0]
-        keep.append((reach > threshold * variance) | (costs > threshold * variance))
-    return np.concatenate(keep)
+        found.append(np.maximum(reach, removal_costs(network, x)[0]))
+    return np.concatenate(found)

@@ -14,8 +14,9 @@ from expandcluster.expand.gauss_newton import parameter_count
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
 from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.expand.prune import prune
+from expandcluster.expand.trainers import train
 from expandcluster.networks import Network, Population, random_population, stack
-from expandcluster.options import ExpandOptions, LMOptions, RecoverOptions
+from expandcluster.options import ExpandOptions, LMOptions, RecoverOptions, TrainerOptions
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.row_space import RowSpace
 from expandcluster.queries.source import Source
@@ -27,6 +28,7 @@ _HELD_OUT = 300  # samples that decide whether a student generalises
 _PROMISING = 1e-3  # relative loss of a student that another start may bring to the floor
 _MOST = 0.9  # share of the held-out samples on which a student must be right that has seen more samples
 _MORE = 4  # times as many samples for students that do not generalise
+_LARGE = 2000  # parameters of a student that takes long
 _PRUNE = LMOptions(steps=100, patience=20)
 
 
@@ -36,14 +38,15 @@ class Students:
 
     Attributes:
         networks: those that reached the noise floor, also on held-out samples, smallest first;
-            where none did, the best one.
+            where none did, the best one; with the option ``keep="all"`` followed by all others.
         losses: their relative losses.
         at_floor: how many reached the floor.
-        all_losses: relative loss of every student trained, in the order of training.
+        all_losses: relative loss of every student trained, in the order of training, before it was pruned.
         overfitted: how many reached the floor on their samples but not on held-out ones.
         tried: students that could be trained at all (0: too few samples for the smallest width).
         samples: training samples they have used.
         extra: chosen inputs that joined them, ``(samples, inputs)``.
+        all_steps: steps of every student trained, those of pruning not counted.
     """
 
     networks: tuple[Network, ...]
@@ -54,6 +57,7 @@ class Students:
     tried: int
     samples: int = 0
     extra: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
+    all_steps: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
 
     @property
     def best_loss(self) -> float:
@@ -74,8 +78,8 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
         seed: of the students' first weights.
         progress: told of every wave.
     """
-    pool = _Pool(source, activation, progress)
     waves = options.expand
+    pool = _Pool(source, activation, progress, keep_all=waves.keep == "all", least=rows.rank or 1)
     deep = hidden_layers > 1  # shallow students get there without the smooth path
     sizes: tuple[int, ...] = ()
     for wave, width in enumerate(_widths(waves, rows.rank)):
@@ -113,14 +117,15 @@ def _enough(samples: Samples, sizes: Sequence[int]) -> bool:
     return samples.answers >= 1.2 * parameter_count(sizes)
 
 
-def train_wave(population: Population, samples: Samples, activation: Activation, options: LMOptions, *,
-               smooth_path: bool = False) -> TrainedPopulation:
+def train_wave(population: Population, samples: Samples, activation: Activation, trainers: Sequence[TrainerOptions], *,
+               seed: int = 0, smooth_path: bool = False) -> TrainedPopulation:
     """Train one wave; a kinked activation may be reached along its smooth stand-ins."""
     if smooth_path and activation.negative_slope is not None:
+        short = next((t for t in trainers if isinstance(t, LMOptions)), LMOptions())
+        short = dataclasses.replace(short, steps=60)
         for sharpness in _SHARPNESS:
-            short = dataclasses.replace(options, steps=60)
             population = levenberg_marquardt(population, samples, activation, short, sharpness=sharpness).population
-    return levenberg_marquardt(population, samples, activation, options)
+    return train(population, samples, activation, trainers, seed=seed)
 
 
 def _widths(options: ExpandOptions, rank: int | None) -> list[int]:
@@ -133,35 +138,41 @@ def _widths(options: ExpandOptions, rank: int | None) -> list[int]:
 class _Pool:
     """Students that reached the floor so far, and the losses of all."""
 
-    def __init__(self, source: Source, activation: Activation, progress: Progress) -> None:
-        self.source, self.activation, self.progress = source, activation, progress
+    def __init__(self, source: Source, activation: Activation, progress: Progress, *, keep_all: bool,
+                 least: int) -> None:
+        self.source, self.activation, self.progress, self.keep_all = source, activation, progress, keep_all
+        self.least = least
         self.floor_networks: list[Network] = []
         self.floor_losses: list[float] = []
-        self.best: tuple[float, Network] | None = None
+        self.others: list[tuple[Network, float]] = []  # above the floor, or at it on their samples only
         self.losses: list[float] = []
+        self.steps: list[int] = []
         self.overfitted = 0
 
     @property
     def inputs(self) -> int:
-        basis = self.source.basis
-        return self.source.teacher.inputs if basis is None else basis.shape[1]
+        return self.source.coordinates.size
 
     def add(self, sizes: tuple[int, ...], samples: Samples, options: ExpandOptions, seed: int, *,
             smooth_path: bool) -> float:
         """Train a wave of students of ``sizes``, prune them, keep those at the floor; returns the best loss."""
-        wave = train_wave(random_population(sizes, options.students, seed), samples, self.activation, options.lm,
-                          smooth_path=smooth_path)
+        students = options.students
+        if parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
+            students = min(students, max(1, options.enough - len(self.floor_networks)))
+        wave = train_wave(random_population(sizes, students, seed), samples, self.activation, options.trainers,
+                          seed=seed, smooth_path=smooth_path)
         self.losses.extend(wave.loss.tolist())
+        self.steps.extend(wave.steps.tolist())
         networks, losses = self._prune(wave, samples, options)
         strays = self._keep(networks, losses, samples)
         if strays and self.source.available >= _MORE * len(samples.x):
             # They imitate on these samples only, where a kink is never seen: show them more.
             self.overfitted -= len(strays)
             samples = self.source.samples(_MORE * len(samples.x))
-            wave = levenberg_marquardt(stack(strays, sizes), samples, self.activation, options.lm)
+            wave = train(stack(strays, sizes), samples, self.activation, options.trainers, seed=seed)
             # What is left is met so seldom that a look at single inputs must settle it: see challenge.py.
             self._keep(*self._prune(wave, samples, options), samples, share=_MOST)
-        self.progress(Event("expand", f"wave of {options.students} students {'-'.join(map(str, sizes))}: best loss "
+        self.progress(Event("expand", f"wave of {students} students {'-'.join(map(str, sizes))}: best loss "
                             f"{losses.min():.1e}, at the noise floor so far {len(self.floor_networks)}",
                             {"best_loss": float(losses.min()), "at_floor": len(self.floor_networks)}))
         return float(losses.min())
@@ -171,7 +182,8 @@ class _Pool:
         if not options.prune:
             return [wave.population.network(s, self.activation) for s in range(wave.population.students)], wave.loss
         return prune(wave, samples, self.activation,
-                     lambda population, data: levenberg_marquardt(population, data, self.activation, _PRUNE))
+                     lambda population, data: levenberg_marquardt(population, data, self.activation, _PRUNE),
+                     self.least)
 
     def _keep(self, networks: list[Network], losses: np.ndarray, samples: Samples, share: float = 1.0
               ) -> list[Network]:
@@ -181,14 +193,15 @@ class _Pool:
         """
         strays = []
         for network, loss in zip(networks, losses.tolist(), strict=True):
-            if self.best is None or loss < self.best[0]:
-                self.best = (loss, network)
+            if loss <= samples.floor and self._right_share(network) >= share:
+                self.floor_networks.append(network)
+                self.floor_losses.append(loss)
+                continue
             if loss <= samples.floor:
-                if self._right_share(network) >= share:
-                    self.floor_networks.append(network)
-                    self.floor_losses.append(loss)
-                else:
-                    strays.append(network)
+                strays.append(network)
+            self.others.append((network, loss))
+            if not self.keep_all:
+                self.others = [min(self.others, key=lambda pair: pair[1])]
         self.overfitted += len(strays)
         return strays
 
@@ -210,8 +223,8 @@ class _Pool:
         pairs = sorted(zip(self.floor_networks, self.floor_losses, strict=True),
                        key=lambda pair: (pair[0].parameters, pair[1]))
         at_floor = len(pairs)
-        if not pairs and self.best is not None:
-            pairs = [(self.best[1], self.best[0])]
+        if self.keep_all or not pairs:
+            pairs += sorted(self.others, key=lambda pair: pair[1])
         return Students(tuple(n for n, _ in pairs), np.array([loss for _, loss in pairs]), at_floor,
                         np.array(self.losses), self.overfitted, len(self.losses), self.source.drawn,
-                        self.source.extra)
+                        self.source.extra, np.array(self.steps, np.int64))

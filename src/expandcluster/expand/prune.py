@@ -59,7 +59,7 @@ def remove(network: Network, x: np.ndarray, layer: int, neuron: int) -> Network:
     return Network(tuple(weights), tuple(biases), network.activation)
 
 
-def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, train: Train
+def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, train: Train, least: int = 1
           ) -> tuple[list[Network], np.ndarray]:
     """Make every promising student as small as it gets.
 
@@ -68,6 +68,7 @@ def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, 
         samples: queries and answers.
         activation: of the hidden layers.
         train: trains a population on samples for a moderate number of steps.
+        least: neurons that the first hidden layer keeps: answers that vary in so many directions need them.
 
     Returns:
         The students, and their relative losses ``(students,)``.
@@ -83,7 +84,7 @@ def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, 
         low = [s for s in np.argsort(loss, kind="stable") if samples.floor < loss[s] <= _LOW]
         tries[low[_BEST:]] = _TRIES
     while (active := np.flatnonzero(tries < _TRIES)).size:
-        smaller = [_without_cheapest(students[s], x, unit, bite[s], tries[s]) for s in active]
+        smaller = [_without_cheapest(students[s], x, unit, bite[s], tries[s], least) for s in active]
         tries[active[[n is None for n in smaller]]] = _TRIES
         active = active[[n is not None for n in smaller]]
         if not active.size:
@@ -108,7 +109,8 @@ def _stacked(networks: list[Network]) -> Population:
     return stack(networks, (networks[0].sizes[0], *hidden, networks[0].sizes[-1]))
 
 
-def _without_cheapest(network: Network, x: np.ndarray, unit: float, bite: int, rank: int) -> Network | None:
+def _without_cheapest(network: Network, x: np.ndarray, unit: float, bite: int, rank: int, least: int
+                      ) -> Network | None:
     """The network without its ``bite`` cheapest neurons, the first of them of the ``rank``-th lowest cost.
 
     Fewer are removed where the next would cost more than 1e-3 of the answers' variance ``unit``;
@@ -116,7 +118,7 @@ def _without_cheapest(network: Network, x: np.ndarray, unit: float, bite: int, r
     """
     for removed in range(bite):
         order = sorted((cost, layer, neuron) for layer, costs in enumerate(removal_costs(network, x), start=1)
-                       for neuron, cost in enumerate(costs) if len(costs) > 1)
+                       for neuron, cost in enumerate(costs) if len(costs) > (least if layer == 1 else 1))
         place = rank if removed == 0 else 0
         if place >= len(order) or (removed and order[0][0] > _COSTLY * unit):
             return network if removed else None

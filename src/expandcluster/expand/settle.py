@@ -40,7 +40,7 @@ def settle(students: Students, source: Source, activation: Activation, progress:
         networks = students.networks
         if students.at_floor < 2:
             break
-        x = disputed(networks[0], networks[1:], source, _COUNT, round_, inside=True)
+        x = disputed(networks[0], networks[1:], source, _COUNT, round_)
         answers = source.add(x)
         if not len(answers):
             break

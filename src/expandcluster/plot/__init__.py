@@ -1,6 +1,7 @@
-"""Figures of a recovery, ready for print: one column is 3.3 inches wide, two are 6.9.
+"""Figures of recoveries and experiments, ready for print: one column is 3.3 inches wide, two are 6.9.
 
-Every function takes a :class:`expandcluster.Recovery` and returns the Matplotlib Axes it drew on.
+Every function takes a :class:`expandcluster.Recovery`, or the rows of an experiment, and returns the
+Matplotlib Axes it drew on.
 Matplotlib comes with the extra ``plot`` and is imported when a figure is first drawn.
 
 Example:
@@ -11,11 +12,12 @@ Example:
 
 from __future__ import annotations
 
+from expandcluster.plot.experiment_figures import ablation, identifiability, loss_distributions
 from expandcluster.plot.network_figures import alignment, losses, weights
 from expandcluster.plot.style import COLORS, ONE_COLUMN, TWO_COLUMNS, figure, save
 from expandcluster.plot.tree_figures import dendrogram, similarity
 
 __all__ = [
-    "COLORS", "ONE_COLUMN", "TWO_COLUMNS", "alignment", "dendrogram", "figure", "losses", "save", "similarity",
-    "weights",
+    "COLORS", "ONE_COLUMN", "TWO_COLUMNS", "ablation", "alignment", "dendrogram", "figure", "identifiability",
+    "loss_distributions", "losses", "save", "similarity", "weights",
 ]

@@ -130,7 +130,7 @@ def save(ax: Axes, path: str | os.PathLike[str], dpi: int = 300) -> Path:
                        remedy="Choose one of these.")
     path.parent.mkdir(parents=True, exist_ok=True)
     with matplotlib().rc_context({"svg.fonttype": "none", "pdf.fonttype": 42, "svg.hashsalt": "expandcluster"}):
-        # Without the date the same recovery gives the same file.
-        dates = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
-        figure_of(ax).savefig(path, dpi=dpi, metadata=dates.get(path.suffix.lower()))
+        # Without the date (and who drew an SVG, which is Matplotlib) the same recovery gives the same file.
+        left_out = {".svg": {"Date": None, "Creator": None}, ".pdf": {"CreationDate": None}}
+        figure_of(ax).savefig(path, dpi=dpi, metadata=left_out.get(path.suffix.lower()))
     return path

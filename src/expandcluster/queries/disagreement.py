@@ -20,22 +20,20 @@ _NUMBERS = 8_000_000  # of one array of candidates
 _REAL = 1e4  # disagreements below this multiple of the noise floor are noise
 
 
-def disputed(network: Network, committee: Sequence[Network], source: Source, count: int, round_: int, *,
-             inside: bool = False) -> np.ndarray:
+def disputed(network: Network, committee: Sequence[Network], source: Source, count: int, round_: int) -> np.ndarray:
     """Inputs ``(at most count, inputs)`` at which members of the committee differ most from the network.
 
     Args:
-        network: on the teacher's inputs, or on the coordinates of the row space.
-        committee: other networks on the same inputs.
+        network: on the students' coordinates.
+        committee: other networks on them.
         source: says which inputs may be asked.
         count: how many inputs.
         round_: the same round draws the same candidates.
-        inside: the networks are on the coordinates of the row space.
     """
     x = source.candidates(min(_CANDIDATES, _NUMBERS // source.teacher.inputs), round_)
     if not len(x) or not committee:
         return x[:0]
-    seen = x @ source.basis if inside and source.basis is not None else x
+    seen = source.coordinates.inside(x)
     answers = network(seen)
     told = source.link.reached(answers)  # elsewhere the teacher's answer would be saturated
     x, seen, answers = x[told], seen[told], answers[told]

@@ -118,7 +118,7 @@ def _fit(source: Source, kind: str) -> Link:
         link = link_of(kind, y, source.teacher.dtype, shrink=shrink)
         share = float(np.mean(link.usable(y))) if len(y) else 1.0
         if share >= (_LEAST if given else _ENOUGH):
-            return dataclasses.replace(link, why=_about(link, share))
+            return dataclasses.replace(link, why=_about(link, share, source))
         most = most or int(np.count_nonzero(y, axis=1).max())
     if kind == "softmax" and y.shape[1] > 2 and np.count_nonzero(y, axis=1).max() == most < y.shape[1]:
         raise _top_k(y)
@@ -132,13 +132,15 @@ def _fit(source: Source, kind: str) -> Link:
                        remedy=remedy)
 
 
-def _about(link: Link, share: float) -> str:
+def _about(link: Link, share: float, source: Source) -> str:
     """What a user should know of the answers' precision."""
     parts = []
+    middle = "their middle" if source.sampler.center.any() else "0"
     if link.step > link.epsilon:
         parts.append(f"they are rounded to multiples of {link.step:.3g}")
     if link.shrink < 1.0:
-        parts.append(f"inputs are drawn {1 / link.shrink:.0f} times closer to 0, where more of them have digits left")
+        parts.append(f"inputs are drawn {1 / link.shrink:.0f} times closer to {middle}, where more of them have "
+                     "digits left")
     if share < 1.0:
         parts.append(f"{1 - share:.0%} are too close to 0 or 1 to be used")
     return ", ".join(parts)
@@ -171,8 +173,9 @@ def _perhaps_logistic(source: Source, y: np.ndarray) -> tuple[Link, str]:
     close = (far.min(axis=0) <= _CLOSE) & (far.max(axis=0) >= 1 - _CLOSE)
     if not told and not close.all():
         return Link(), doubt
+    wide = "at the edges of the box" if source.region.bounded else f"{_FAR[-1]:.0f} times as far out"
     return _fit(source, "logistic"), (
-        f"the answers never leave [0, 1], also {_FAR[-1]:.0f} times as far out, and "
+        f"the answers never leave [0, 1], also {wide}, and "
         f"{'their logits are those of a network' if told else 'come close to 0 and to 1'}: "
         "probabilities, taken before their logistic function")
 
@@ -191,7 +194,8 @@ def _is_plane(source: Source, seen: Link) -> str:
 def _is_piecewise_linear(source: Source, seen: Link) -> str:
     """Which is it, the answers or their logits: so are the outputs of ReLU networks, of any depth."""
     x = _draw(source, _MORE, 1.0)
-    step = seen.epsilon**0.25 * source.options.scale * np.random.default_rng(1).normal(size=x.shape)
+    step = seen.epsilon**0.25 * source.sampler.unit * np.random.default_rng(1).normal(size=x.shape)
+    x = np.clip(x, source.region.low + np.abs(step), source.region.high - np.abs(step))
     bends = [_median(v[0] - 2 * v[1] + v[2]) / max(_median(v[0] - v[2]), 1e-300)
              for v in _on(source, seen, [x - step, x, x + step])]
     return _flat(*bends, least=100 * seen.epsilon**0.75)
@@ -199,8 +203,10 @@ def _is_piecewise_linear(source: Source, seen: Link) -> str:
 
 def _is_odd(source: Source, seen: Link) -> str:
     """Which is it, very far out and but for a constant: so are the outputs of one layer of sigmoid neurons."""
+    if np.isfinite(source.region.low).any() or np.isfinite(source.region.high).any():
+        return ""
     x = _draw(source, _MORE, _VERY_FAR)
-    y, z = _on(source, seen, [x, -x])
+    y, z = _on(source, seen, [x, 2 * source.sampler.center - x])
     if y.shape[1] < len(x) / 2:
         return ""
     return _flat(*(_median(v[0] + v[1] - np.median(v[0] + v[1], axis=0)) / max(float(np.std(v)), 1e-3)
@@ -221,7 +227,7 @@ def _flat(answers: float, logits: float, *, least: float) -> str:
 
 def _on(source: Source, seen: Link, points: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """Answers and logits ``(points, samples, outputs)`` at several points for each sample, where all can be used."""
-    y = source.ask(source.rounded(np.concatenate(points)))
+    y = source.ask(source.region.nearest(np.concatenate(points)))
     z = seen.undo(y).reshape(len(points), -1, y.shape[1])
     good = np.isfinite(z).all(axis=(0, 2))
     return y.reshape(z.shape)[:, good], z[:, good]
@@ -240,16 +246,16 @@ def _sum_to_one(y: np.ndarray, source: Source) -> bool:
 
 
 def _look(source: Source, count: int, factor: float) -> np.ndarray:
-    """Answers to ``count`` inputs, ``factor`` times the usual scale; those of a table are its own."""
+    """Answers to ``count`` inputs, ``factor`` times as far out as usual; those of a table are its own."""
     if not source.chosen:
-        return source.samples(2**62).y
+        return source.full(0).y
     x = _draw(source, min(count, source.available // 8), factor)
     return source.ask(x) if len(x) else np.zeros((0, source.teacher.outputs))
 
 
 def _draw(source: Source, count: int, factor: float) -> np.ndarray:
-    """The first inputs that the probe asks too, or the first of those that may be asked."""
+    """The first inputs that the probe asks too, moved away from their center, or the first that may be asked."""
     if source.inputs is not None:
         return source.inputs[:count]
-    x = np.random.default_rng(0).normal(size=(64, source.teacher.inputs)) * source.options.scale * factor
-    return source.rounded(x[:count])
+    x = source.sampler.scaled(min(factor, 1.0)).draw(np.random.default_rng(0), _MORE)[:count]
+    return source.region.nearest(source.sampler.center + max(factor, 1.0) * (x - source.sampler.center))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 
 import numpy as np
 
 from expandcluster.errors import TeacherError
 from expandcluster.progress import Event, Progress, silent
-from expandcluster.queries.source import Source
+from expandcluster.queries.noise import coarsest_type, line_noise, quantum, type_epsilon
+from expandcluster.queries.source import Source, TableSource
 
 __all__ = ["Probe", "probe_teacher"]
 
-_LINES, _POINTS = 12, 9
-_STEP = 1e-3  # of the input scale: eighth differences of a smooth function are then below rounding
+_PILOT, _AGAIN, _SEEN = 48, 9, 4  # inputs asked first, asked again, asked as coarser types would see them
+_COARSER, _CONTROL = ("float32", "float16", "bfloat16"), 5  # 5: bits of a type that nothing computes in
 _LEAST_FLOOR = 1e-26  # a float64 student cannot be told from its teacher below this relative loss
+_UNIFORM = 12.0**-0.5  # standard deviation of a rounding error of at most half a step either way
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Probe:
         floor: relative loss at which a student counts as having reached the noise floor.
         single: whether the teacher computes in less than float64.
         changing: whether it answers the same question differently.
+        sees: the type in which it sees its inputs.
+        spread: standard deviation of its answers.
     """
 
     noise: float
@@ -35,62 +38,77 @@ class Probe:
     floor: float
     single: bool
     changing: bool = False
+    sees: str = "float64"
+    spread: float = 1.0
+
+    @property
+    def tolerance(self) -> float:
+        """Largest parameter error, relative to the largest parameter, of a network that is called exact."""
+        return 1e-3 if self.single else 1e-8
 
 
 def probe_teacher(source: Source, progress: Progress = silent) -> Probe:
     """Measure the noise of a teacher's answers.
 
-    A teacher that may be asked is asked along short lines: high differences of the answers keep the
-    noise and lose the function (More and Wild 2011, Estimating computational noise, SIAM J. Sci.
-    Comput. 33). For a table the precision of its numbers is taken, and the noise the user states.
+    A teacher that may be asked is asked again, and along short lines: high differences of the answers
+    keep the noise and lose the function. The answers themselves show the type they were computed in,
+    and to how many digits they were rounded; for a table that is all there is, besides the noise the
+    user states.
 
     Raises:
         TeacherError: the answers change between calls (and ``noisy`` is off), or are constant.
     """
-    epsilon = float(np.finfo(source.teacher.dtype).eps)
-    if source.chosen:
-        noise, changing = _measure(source, epsilon)
+    if not isinstance(source, TableSource):
+        noise, spread, changing, single = _measure(source)
     else:
-        y = source.samples(2**62).y
-        spread = _spread(y)
-        noise, changing = max(source.options.noise, epsilon / 4 * float(np.sqrt(np.mean(y**2))) / spread), False
+        x, told = source.rows()
+        rounding, kind, _ = _rounding(source, x, told)
+        spread = _spread(source.link.undo(told))
+        noise, changing, single = max(source.options.noise, rounding / spread), False, kind != "float64"
     noise = max(noise, _saturation(source))
-    probe = Probe(noise, noise**2, max(_LEAST_FLOOR, 30.0 * noise**2), epsilon > 2.0**-52, changing)
+    probe = Probe(noise, noise**2, max(_LEAST_FLOOR, 30.0 * noise**2), single, changing, source.region.dtype.name,
+                  spread)
     progress(Event("probe", f"relative noise of the answers {noise:.1e}", {"noise": noise}))
     return probe
 
 
-def _measure(source: Source, epsilon: float) -> tuple[float, bool]:
-    """Noise of a teacher that may be asked, and whether its answers change."""
-    if source.available < 2:
-        return epsilon / 4, False
-    d, rng = source.teacher.inputs, np.random.default_rng(0)
-    scale = source.options.scale
-    points = source.inputs if source.inputs is not None else source.rounded(rng.normal(size=(64, d)) * scale)
-    points = points[: min(64, max(2, source.available // 8))]
-    points, y = source.usable(points)
+def _measure(source: Source) -> tuple[float, float, bool, bool]:
+    """Noise and spread of the answers, whether they change, and whether they are computed in less than float64.
+
+    What rounding did shows in the answers as they are given (``told``); it matters as much as it moves the
+    network's outputs behind them (``y``).
+    """
+    available, link = source.available, source.link
+    points = source.pilot(min(_PILOT, max(2, available // 8)))[:available]
+    told = source.answers(points) if available >= 2 else np.zeros((0, source.teacher.outputs))
+    good = link.usable(told)
+    points, told, y = points[: len(told)][good], told[good], link.undo(told[good])
+    if len(y) < 2:
+        return type_epsilon(source.region.dtype) / 4, 1.0, False, source.region.dtype != np.float64
     spread = _spread(y)
-    if source.available < 6 * _POINTS:
-        return epsilon / 4, False
-    change = _change(source, points[:_POINTS], y[:_POINTS], spread, epsilon)
-    if source.inputs is not None:  # no other inputs may be asked
-        return max(change / spread, epsilon / 4), change > 0
-    lines = min(_LINES, source.available // (4 * _POINTS))
-    start = points[rng.integers(len(points), size=lines)]
-    direction = rng.normal(size=(lines, d)) / np.sqrt(d) * scale
-    x = (start[:, None] + _STEP * np.arange(_POINTS)[None, :, None] * direction[:, None]).reshape(-1, d)
-    along = source.ask(source.rounded(x)).reshape(lines, _POINTS, -1)
-    along = along[np.isfinite(along).all(axis=(1, 2))]
-    measured = _difference_noise(along / spread) if len(along) else 0.0
-    return max(measured, epsilon / 8), change > 0
+    rounding, kind, decimal = _rounding(source, points, told)
+    if available < 6 * _AGAIN:
+        return rounding / spread, spread, False, kind != "float64"
+    again, seen = _ask_again(source, points[:_AGAIN])
+    size = max(float(np.sqrt(np.mean((told - told.mean(axis=0)) ** 2))), float(np.abs(told).max()))
+    changing = _changes(source, again - told[:_AGAIN], size, type_epsilon(kind))
+    if not changing and not decimal:
+        source.sees(seen)
+    single = kind != "float64" or source.region.dtype != np.float64
+    difference = link.undo(again) - y[:_AGAIN]
+    change = float(np.sqrt(np.mean(difference[np.isfinite(difference)] ** 2) / 2)) if link.usable(again).any() else 0.0
+    noise = max(rounding, change) / spread
+    if source.inputs is None and not changing and source.available >= 4 * _PILOT:
+        noise = max(noise, line_noise(source, points, spread, noise))
+    return noise, spread, changing, single
 
 
 def _saturation(source: Source) -> float:
     """Noise of answers near saturation, which short lines miss and inputs far out meet; relative to their spread."""
     if source.link.kind == "raw":
         return 0.0
-    y = source.check(min(600, source.available // 4)).y if source.chosen else source.samples(2**62).y
-    return source.link.noise(y) / _spread(y) if len(y) >= _POINTS else 0.0
+    y = source.check(min(600, source.available // 4) if source.chosen else 2**62).y
+    return source.link.noise(y) / _spread(y) if len(y) >= _AGAIN else 0.0
 
 
 def _spread(y: np.ndarray) -> float:
@@ -102,28 +120,53 @@ def _spread(y: np.ndarray) -> float:
     return spread
 
 
-def _change(source: Source, x: np.ndarray, y: np.ndarray, spread: float, epsilon: float) -> float:
-    """Ask a few inputs again: standard deviation of what changes, 0 for what another order of summation rounds."""
-    difference = source.ask(x, again=1) - y
-    difference = difference[np.isfinite(difference).all(axis=1)]
-    largest = float(np.abs(difference).max(initial=0.0))
-    if largest <= 1e4 * epsilon * max(spread, float(np.abs(y).max())):
-        return 0.0
+def _rounding(source: Source, x: np.ndarray, y: np.ndarray) -> tuple[float, str, bool]:
+    """Errors that rounding alone leaves in answers, the type they were rounded to, and whether to decimal digits.
+
+    The errors are those of the network's outputs. Whole numbers may have whole answers, or such as fit a
+    coarse type, without any rounding.
+    """
+    told = source.teacher.dtype
+    whole = source.link.kind == "raw" and np.array_equal(x, np.rint(x))
+    kind = told.name if whole else coarsest_type(y, told)
+    digits = quantum(y)
+    digits = np.zeros(y.shape) if whole and digits.max() >= 1 else digits
+    steps = np.maximum(type_epsilon(kind) * np.abs(y), np.maximum(digits, source.link.step)) * source.link.stretch(y)
+    return _UNIFORM * float(np.sqrt(np.mean(steps**2))), kind, bool(digits.any())
+
+
+def _ask_again(source: Source, x: np.ndarray) -> tuple[np.ndarray, np.dtype]:
+    """Answers to ``x`` once more, and the coarsest type to which inputs can be rounded without a change of answers.
+
+    All in one batch: in batches of another size a model may sum in another order.
+    """
+    seen, first = source.region.dtype, x[:_SEEN]
+    if source.inputs is not None:  # no other inputs may be asked
+        return source.answers(x, again=1), seen
+    types = [np.dtype(n) for n in _COARSER if type_epsilon(n) > type_epsilon(seen)]
+    control = np.ldexp(np.rint(np.ldexp(np.frexp(first)[0], _CONTROL)), np.frexp(first)[1] - _CONTROL)
+    rounded = [source.region.nearest(r) for r in (*(first.astype(t).astype(np.float64) for t in types), control)]
+    y = source.answers(np.concatenate([x, *rounded]), again=1)
+    parts = y[len(x) :].reshape(len(rounded), len(first), -1)
+    same = [np.array_equal(part, y[: len(first)]) and not np.array_equal(r, first)
+            for part, r in zip(parts, rounded, strict=True)]
+    if not same[-1]:  # answers that do not change even then are those of a tree
+        seen = types[same.index(False) - 1] if same[0] else seen
+    return y[: len(x)], seen
+
+
+def _changes(source: Source, difference: np.ndarray, size: float, epsilon: float) -> bool:
+    """Whether answers of ``size`` changed by more than rounding explains.
+
+    Another order of summation, as in another batch, rounds differently.
+    """
+    largest = float(np.abs(difference).max())
+    if largest <= min(1e4 * epsilon, max(30 * epsilon, 1e-5)) * size:
+        return False
     if not source.options.noisy:
         raise TeacherError("the teacher's answers",
                            got=f"answers to the same input that differ by {largest:.1e} between calls",
                            expected="the same answer every time",
                            remedy="Switch off what is random in it (dropout, sampling), or allow noise with noisy=True "
                                   "(--noisy): the result is then only as exact as its error bars.")
-    return float(np.sqrt(np.mean(difference**2) / 2))
-
-
-def _difference_noise(y: np.ndarray) -> float:
-    """Noise from the difference table of ``(lines, points, outputs)``; the least over high orders."""
-    estimates = []
-    for order in range(4, y.shape[1]):
-        table = np.diff(y, n=order, axis=1)
-        gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
-        per_line = np.sqrt(gamma * np.mean(table**2, axis=(1, 2)))
-        estimates.append(float(np.median(per_line)))
-    return min(estimates)
+    return True

@@ -3,6 +3,10 @@
 The Jacobian of ``A sigma(W x + b)`` at any x lies in the row space of W. With fewer neurons than
 inputs, its singular values fall to the error of the finite differences at the width of the first
 layer, and everything else can be done inside that subspace.
+
+Samples drawn inside any subspace can be imitated exactly there, so the basis need not be exact: it
+must have the right dimension and be near enough for fine-tuning in all of the input space to end at
+the right network.
 """
 
 from __future__ import annotations
@@ -12,13 +16,22 @@ import dataclasses
 import numpy as np
 
 from expandcluster.progress import Event, Progress, silent
+from expandcluster.queries.coordinates import Coordinates
+from expandcluster.queries.noise import type_epsilon
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import Source
 
 __all__ = ["RowSpace", "find_row_space"]
 
-_FALL = 1e3  # singular values must fall by this factor at the rank
 _FRESH = 48  # inputs that confirm a subspace
+_PRECISE = 1e-12  # relative noise below which one-sided differences, half as dear, are exact enough
+_FALL, _CLEAN_FALL = 30.0, 1e3  # of singular values at the rank: down to what the errors explain, or in any case
+_MARGIN = 10.0  # the errors of singular values are known to this factor
+_HOPELESS = 0.01  # size of the errors, relative to that of the answers, from which no fall can be seen
+_TRIES = 50  # for an input whose answer can be used
+_MORE = 3  # more rows than the rank, to see that it is the rank
+_EXPLAINED, _MOST_UNEXPLAINED = 1e-5, 0.03  # changes of answers, relative to their spread, that are let pass
+_SMALL = 16  # of more inputs than these a subspace is of use only if it leaves half of them out
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +39,9 @@ class RowSpace:
     """Where the teacher's answers vary.
 
     Attributes:
-        basis: orthonormal columns ``(inputs, rank)``; ``None`` where nothing is reduced: a table,
-            given inputs, too noisy a teacher, a budget too small, or answers that vary in every direction.
+        basis: orthonormal columns ``(inputs, rank)`` in the units of the sampler; ``None`` where nothing
+            is reduced: a table, given inputs, whole numbers, too noisy a teacher, a budget too small, or
+            answers that vary in every direction.
         singular_values: of the stacked Jacobians, ``(min(rows, inputs),)``.
     """
 
@@ -41,79 +55,153 @@ class RowSpace:
 
 
 def find_row_space(source: Source, probe: Probe, seed: int = 0, progress: Progress = silent) -> RowSpace:
-    """The row space of the first layer of a teacher that may be asked."""
-    found = _search(source, probe, np.random.default_rng([seed, 5]))
+    """The row space of the first layer of a teacher that may be asked.
+
+    Whole numbers are never reduced: differences over a step of 1 are no derivatives.
+    """
+    d = source.teacher.inputs
+    if not source.chosen or source.inputs is not None or source.region.integers or d < 3:
+        return RowSpace()
+    differences = _Differences(source, probe)
+    if differences.error * np.sqrt(d) > _HOPELESS:
+        progress(Event("reduce", f"answers with a relative noise of {probe.noise:.0e} do not show which of {d} "
+                       "directions matter: nothing is reduced", {}))
+        return RowSpace()
+    found = _search(differences, np.random.default_rng([seed, 5]))
     if found.rank is not None:
-        progress(Event("reduce", f"the answers vary in {found.rank} of {source.teacher.inputs} directions",
-                       {"rank": found.rank}))
+        progress(Event("reduce", f"the answers vary in {found.rank} of {d} directions", {"rank": found.rank}))
     return found
 
 
-def _search(source: Source, probe: Probe, rng: np.random.Generator) -> RowSpace:
+class _Differences:
+    """Jacobians of a teacher in units of the sampler.
+
+    One-sided differences err by ``step * curvature / 2 + noise / step``, at best about the square
+    root of the noise; two-sided ones by ``step**2 + noise / step``, at best its power 2/3. One of d
+    inputs does a part of what all do together, so it may be moved by more: the root of d is the most, if
+    all have a like part, its root is taken.
+
+    Attributes:
+        queries: what one Jacobian costs.
+        error: of one entry, relative to the spread of the answers.
+    """
+
+    def __init__(self, source: Source, probe: Probe) -> None:
+        d, noise = source.teacher.inputs, max(probe.noise, 1e-16)
+        self.source, self.spread = source, probe.spread
+        self._one_sided = noise <= _PRECISE
+        step = min(0.1, noise ** (1 / 2 if self._one_sided else 1 / 3) * d**0.25)
+        sampler = source.sampler
+        grid = 4 * type_epsilon(source.region.dtype) * (np.abs(sampler.center) + 4 * sampler.unit)
+        self._shift = np.maximum(step * sampler.unit, grid)
+        self.queries = d + 1 if self._one_sided else 2 * d
+        self.error = float(np.sqrt(2.0 if self._one_sided else 0.5) * noise / step)
+
+    def jacobian(self, x: np.ndarray) -> np.ndarray:
+        """At one input ``(inputs,)`` or, where steps would leave the box, beside it: ``(outputs, inputs)``.
+
+        No rows where an answer cannot be used; those of free outputs only.
+        """
+        region, d = self.source.region, len(x)
+        shift = np.minimum(self._shift, (region.high - region.low) / 2)
+        x = region.nearest(np.clip(x, region.low + shift, region.high - shift)[None])[0]
+        if self._one_sided:
+            points = region.nearest(x + np.diag(shift))
+            y = self.source.ask(np.concatenate([x[None], points]))
+            change, width = y[1:] - y[0], np.diagonal(points) - x
+        else:
+            points = region.nearest(np.concatenate([x + np.diag(shift), x - np.diag(shift)]))
+            y = self.source.ask(points)
+            change, width = y[:d] - y[d:], np.diagonal(points[:d]) - np.diagonal(points[d:])
+        slopes = change / np.where(width == 0, np.inf, width)[:, None]  # 0 where the box leaves no room
+        rows = (slopes * self.source.sampler.unit[:, None]).T
+        rows = rows[: self.source.link.free(len(rows))]
+        return rows[np.isfinite(rows).all(axis=1)]
+
+
+def _somewhere(source: Source, rng: np.random.Generator) -> np.ndarray | None:
+    """An input whose answer can be used."""
+    if source.link.kind == "raw":
+        return source.sampler.draw(rng, 1)[0]
+    for _ in range(_TRIES):
+        x = source.region.nearest(source.sampler.draw(rng, 1))
+        if not source.available:
+            break
+        if len(source.usable(x)[0]):
+            return x[0]
+    return None
+
+
+def _search(differences: _Differences, rng: np.random.Generator) -> RowSpace:
     """More Jacobians until their singular values show the rank and fresh answers confirm it."""
-    d, outputs = source.teacher.inputs, source.teacher.outputs
-    if not source.chosen or source.inputs is not None or probe.changing or d < 3:
-        return RowSpace()
-    scale = source.options.scale
-    step = max(probe.noise, 1e-16) ** (1.0 / 3.0) * scale
-    rows, values = np.zeros((0, d)), np.zeros(0)
-    at = rng.normal(size=d) * scale
-    tried = 0  # points near which the answers are saturated give no Jacobian
-    while len(rows) < 2 * d + 4 and source.available >= 4 * d and tried < 4 * d + 8:
-        tried += 1
-        rows = np.concatenate([rows, _jacobian(source, at, step)])
-        at = rng.normal(size=d) * scale
-        if len(rows) < max(8, 2 * outputs):
+    source, d = differences.source, differences.source.teacher.inputs
+    most = d - 1 if d <= _SMALL else d // 2
+    rows, values, least = np.zeros((0, d)), np.zeros(0), 1
+    at: np.ndarray | None = None
+    for _ in range(2 * most + 2 * _MORE):
+        at = _somewhere(source, rng) if at is None else at
+        if at is None or len(rows) >= 2 * most + 2 * _MORE or source.available < 2 * differences.queries:
+            break
+        rows, at = np.concatenate([rows, differences.jacobian(at)]), None
+        if not len(rows):
             continue
         values, basis = np.linalg.svd(rows)[1:]
-        rank = _rank(values, probe.noise / step * scale)
-        if rank is not None and len(rows) >= 2 * rank + 4:
-            unexplained = _unexplained(source, probe, basis[:rank].T, rng)
-            if unexplained is None:
-                return RowSpace(basis[:rank].T, values)
-            at = unexplained  # a neuron that was silent so far is active here
+        error = differences.error * differences.spread * (np.sqrt(d) + np.sqrt(len(rows)))
+        rank = _rank(values, error, least)
+        if rank is None or len(rows) < rank + _MORE:
+            if len(rows) >= most + _MORE and (rank is None or rank > most):
+                break
+            continue
+        unexplained = _unexplained(source, basis[:rank].T, rng, error / values[rank - 1])
+        if unexplained is None:
+            return RowSpace(basis[:rank].T, values) if rank <= most else RowSpace(None, values)
+        at = unexplained  # a neuron that was silent so far is active here
+        least = rank + 1
     return RowSpace(None, values)
 
 
-def _jacobian(source: Source, x: np.ndarray, step: float) -> np.ndarray:
-    """Central differences at one point, ``(outputs, inputs)``, from two queries for each input.
+def _rank(values: np.ndarray, error: float, least: int) -> int | None:
+    """Index of the sharpest fall of the singular values; ``None`` if there is none.
 
-    No rows where an answer cannot be used.
+    Args:
+        values: largest first.
+        error: the largest that the errors of the differences explain.
+        least: smaller ranks were refuted.
     """
-    shifts = step * np.eye(len(x))
-    points = source.rounded(np.concatenate([x + shifts, x - shifts]))
-    width = np.diagonal(points[: len(x)] - points[len(x) :])
-    y = source.ask(points)
-    rows = ((y[: len(x)] - y[len(x) :]) / width[:, None]).T
-    return rows[np.isfinite(rows).all(axis=1)]
-
-
-def _rank(values: np.ndarray, error: float) -> int | None:
-    """Index of the sharpest fall down to the error of the differences; ``None`` if there is none."""
     if values[0] == 0:  # answers that do not vary near any point, as those of a tree
         return None
     relative = np.maximum(values / values[0], 1e-300)
     falls = relative[:-1] / relative[1:]
-    low = relative[1:] <= max(1e3 * error, 1e-7)
-    if not low.any():
-        return None
-    best = int(np.argmax(np.where(low, falls, 0.0)))
-    return best + 1 if falls[best] >= _FALL else None
+    clear = (falls >= _CLEAN_FALL) | ((falls >= _FALL) & (values[1:] <= _MARGIN * error))
+    clear &= (np.arange(1, len(values)) >= least) & (values[:-1] >= 3 * error)  # equal rows fall to rounding
+    return int(np.argmax(np.where(clear, falls, 0.0))) + 1 if clear.any() else None
 
 
-def _unexplained(source: Source, probe: Probe, basis: np.ndarray, rng: np.random.Generator) -> np.ndarray | None:
+def _unexplained(source: Source, basis: np.ndarray, rng: np.random.Generator, error: float) -> np.ndarray | None:
     """A fresh input whose answer changes when what lies outside the subspace is taken away; None if there is none.
 
     A third of the inputs lie three times as far out, where neurons are active that are silent elsewhere.
+
+    Args:
+        source: whom to ask.
+        basis: orthonormal columns ``(inputs, rank)`` in the units of the sampler.
+        rng: draws the inputs.
+        error: of the subspace, that of its least certain direction.
     """
-    x = rng.normal(size=(_FRESH, len(basis))) * source.options.scale
-    x[::3] *= 3.0
-    inside, outside = source.ask(source.rounded(x @ basis @ basis.T)), source.ask(source.rounded(x))
+    x = source.sampler.draw(rng, _FRESH)
+    start = source.sampler.center
+    x[::3] = np.clip(start + 3.0 * (x[::3] - start), source.region.low, source.region.high)
+    slice_ = Coordinates(start, source.sampler.unit, basis)
+    projected = slice_.outside(slice_.inside(x)) - start
+    room = np.minimum(1.0, source.region.reach(start, projected))[:, None]  # projections may leave a box
+    points = source.region.nearest(np.concatenate([start + room * projected, start + room * (x - start)]))
+    inside, outside = np.split(source.ask(points), 2)
     good = np.isfinite(inside).all(axis=1) & np.isfinite(outside).all(axis=1)
     if not good.any():
         return None
-    x, inside, outside = x[good], inside[good], outside[good]
+    x, inside, outside = points[_FRESH:][good], inside[good], outside[good]
     spread = np.sqrt(np.mean((outside - outside.mean(axis=0)) ** 2))
-    error = np.sqrt(np.mean((inside - outside) ** 2, axis=1))
-    worst = int(np.argmax(error))
-    return x[worst] if error[worst] > max(1e-5, 1e4 * probe.noise) * spread else None
+    wrong = np.sqrt(np.mean((inside - outside) ** 2, axis=1))
+    worst = int(np.argmax(wrong))
+    tolerance = min(max(_EXPLAINED, _MARGIN * error), _MOST_UNEXPLAINED)
+    return x[worst] if wrong[worst] > tolerance * spread else None

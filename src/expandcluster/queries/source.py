@@ -10,7 +10,10 @@ from expandcluster.errors import BadInput
 from expandcluster.expand.population import Samples
 from expandcluster.options import QueryOptions
 from expandcluster.queries.answers import Answers
+from expandcluster.queries.coordinates import Coordinates
+from expandcluster.queries.domain import Region
 from expandcluster.queries.ledger import Ledger
+from expandcluster.queries.samplers import Around, open_sampler
 from expandcluster.teachers.base import Teacher
 from expandcluster.teachers.links import Link
 from expandcluster.teachers.table import TableTeacher
@@ -19,19 +22,31 @@ __all__ = ["Source", "open_source"]
 
 _BLOCK = 384  # rows drawn from one seed, so that a row does not depend on how many are drawn with it
 _MOST_UNUSABLE = 50  # inputs asked for each that can be used
+_STREAMS = ("train", "held out", "check")
+_WIDE = 3.0  # so many times as far out are a third of some streams
 
 
 class Source:
-    """A seeded stream of queries of one teacher.
+    """A seeded stream of queries of one teacher, all of them inside the domain.
 
-    Once ``basis`` ``(inputs, rank)`` is set, training and held-out samples lie in the subspace it
-    spans, and hold the coordinates there.
+    Once ``basis`` ``(inputs, rank)`` is set, training and held-out inputs lie in the slice of the
+    domain that it spans around the sampler's center: a student on coordinates there can imitate
+    exactly, however little of the first layer's weights the basis misses.
+
+    Attributes:
+        region: which inputs may be asked.
+        sampler: draws them.
+        coordinates: those of the students.
+        inputs: the only rows ``(samples, inputs)`` that may be asked, if the user gave some.
+        floor: relative loss at which a student imitates as well as the teacher's precision allows.
+        drawn: training samples that students have used.
+        extra: chosen inputs that join the samples ``(samples, inputs)``.
 
     Args:
         teacher: whom to ask.
-        options: scale of the inputs and budget.
+        options: domain, sampler, scale of the inputs and budget.
         seed: of the stream.
-        inputs: rows ``(samples, inputs)`` to ask instead of Gaussian ones.
+        inputs: rows to ask, or to ask around, instead of drawn ones.
         answers: where answers are kept; see :class:`Ledger`.
         wide: draw a third of the inputs three times as far out, where the kinks of piecewise-linear
             neurons are met that are seldom met near the origin.
@@ -41,13 +56,17 @@ class Source:
 
     def __init__(self, teacher: Teacher, options: QueryOptions, seed: int, inputs: np.ndarray | None = None,
                  answers: Answers | None = None, wide: bool = False) -> None:
-        self.teacher, self.options, self.inputs, self.wide = teacher, options, inputs, wide
+        self.teacher, self.options, self.wide = teacher, options, wide
+        self.region = Region.of(options.domain, teacher.inputs, teacher.dtype)
+        self._allowed = Region.of(options.domain, teacher.inputs, np.float64)  # given rows are asked as they are
+        self.sampler = open_sampler(options, self.region, inputs)
+        self.inputs = None if options.sampler == "around" else inputs
+        self.coordinates = Coordinates(self.sampler.center, self.sampler.unit)
         self.ledger = Ledger(teacher, options.max_queries, answers)
         self.link = Link()
         self.floor = 0.0
-        self.basis: np.ndarray | None = None
-        self.drawn = 0  # training samples that students have used
-        self.extra = np.zeros((0, teacher.inputs))  # chosen inputs that join the samples
+        self.drawn = 0
+        self.extra = np.zeros((0, teacher.inputs))
         self._seed = seed
         self._extra_answers = np.zeros((0, teacher.outputs))
         self._streams: dict[str, tuple[np.ndarray, np.ndarray]] = {}
@@ -63,33 +82,74 @@ class Source:
         """How many more inputs may be asked."""
         return self.ledger.available
 
+    @property
+    def basis(self) -> np.ndarray | None:
+        """Orthonormal columns ``(inputs, rank)`` in units of the sampler, if training keeps to a subspace."""
+        return self.coordinates.basis
+
+    @basis.setter
+    def basis(self, basis: np.ndarray | None) -> None:
+        coordinates = Coordinates(self.sampler.center, self.sampler.unit, basis)
+        self.coordinates = coordinates
+        if basis is not None and self.region.bounded:  # the slice may reach further than the box's own unit
+            rng = np.random.default_rng(0)
+            z = coordinates.inside(self._sliced(self.sampler.draw(rng, _BLOCK), rng))
+            self.coordinates = dataclasses.replace(coordinates, unit=coordinates.unit * float(np.sqrt(np.mean(z**2))))
+
+    def learn(self, floor: float, sees: str) -> None:
+        """Take over what the probe found: the floor of the loss, and the type in which inputs are seen."""
+        self.floor = floor
+        self.sees(sees)
+
+    def sees(self, dtype: np.dtype | type | str) -> None:
+        """The teacher sees its inputs in ``dtype`` only: ask what it can tell apart."""
+        self.region = Region.of(self.options.domain, self.teacher.inputs, dtype)
+        self.sampler = dataclasses.replace(self.sampler, region=self.region)
+
     def ask(self, x: np.ndarray, *, again: int = 0) -> np.ndarray:
-        """What the network behind the link puts out, see :meth:`Ledger.ask`; NaN in rows that cannot be used."""
-        return self.link.undo(self.ledger.ask(x, again=again))
+        """What the network behind the link puts out, see :meth:`answers`; NaN in rows that cannot be used."""
+        return self.link.undo(self.answers(x, again=again))
+
+    def answers(self, x: np.ndarray, *, again: int = 0) -> np.ndarray:
+        """The teacher's own answers, see :meth:`Ledger.ask`.
+
+        Raises:
+            RuntimeError: an input outside the domain, which is an error of this package.
+        """
+        if not self._allowed.contains(x):
+            raise RuntimeError("an input outside the domain was about to be asked; please report this")
+        return self.ledger.ask(x, again=again)
 
     def use(self, link: Link) -> None:
         """From now on take the answers before this link, and draw the inputs in as it says."""
         self.link = link
-        self.options = dataclasses.replace(self.options, scale=self.options.scale * link.shrink)
+        self.sampler = self.sampler.scaled(link.shrink)
+        self.coordinates = Coordinates(self.sampler.center, self.sampler.unit)
 
-    def rounded(self, x: np.ndarray) -> np.ndarray:
-        """Inputs as the teacher gets to see them in its own precision."""
-        return x.astype(self.teacher.dtype).astype(np.float64)
+    def pilot(self, count: int) -> np.ndarray:
+        """The first inputs ``(at most count, inputs)`` ever asked, the same for every seed."""
+        if self.inputs is not None:
+            return self.inputs[:count]
+        return self.region.nearest(self.sampler.draw(np.random.default_rng(0), count))
 
     def samples(self, count: int) -> Samples:
-        """The first ``count`` training samples of the stream (fewer where the budget or a table ends)."""
+        """The first ``count`` training samples in coordinates (fewer where the budget or a table ends)."""
         samples = self._stream("train", count)
         self.drawn = max(self.drawn, len(samples.x))
-        return self._with_extra(samples, inside=self.basis is not None)
+        return self._in_coordinates(self._with_extra(samples))
 
     def held_out(self, count: int) -> Samples:
-        """Samples that no student is trained on."""
-        return self._stream("held out", count)
+        """Samples in coordinates that no student is trained on."""
+        return self._in_coordinates(self._stream("held out", count))
 
     def full(self, count: int) -> Samples:
         """At least ``count`` training samples in the teacher's input space, with all that were asked before."""
-        samples = self._stream("train", max(count, self.drawn)) if self.basis is None else self._stream("full", count)
-        return self._with_extra(samples, inside=False)
+        return self._with_extra(self._stream("train", max(count, self.drawn)))
+
+    def in_slice(self, count: int, rng: np.random.Generator) -> np.ndarray:
+        """Inputs ``(count, inputs)`` that may be asked, in the slice that students are trained in."""
+        x = self.sampler.draw(rng, count)
+        return self.region.nearest(x if self.basis is None else self._sliced(x, rng))
 
     def add(self, x: np.ndarray) -> np.ndarray:
         """Answers to chosen inputs ``(samples, inputs)``, which join the samples.
@@ -105,28 +165,29 @@ class Source:
         """Go on as after an earlier sitting that had chosen the inputs ``extra``."""
         self.add(extra[len(self.extra) :])
 
-    def _with_extra(self, samples: Samples, *, inside: bool) -> Samples:
-        if not len(self.extra):
-            return samples
-        extra = self.extra @ self.basis if inside and self.basis is not None else self.extra
-        return Samples(np.concatenate([samples.x, extra]), np.concatenate([samples.y, self._extra_answers]), self.floor)
-
     def candidates(self, count: int, round_: int) -> np.ndarray:
         """Inputs ``(at most count, inputs)`` that may be asked: a seeded draw, half of it three times as far out."""
-        if self.inputs is not None:
-            return self.inputs[np.random.default_rng([self._seed, 6, round_]).permutation(len(self.inputs))[:count]]
         rng = np.random.default_rng([self._seed, 6, round_])
-        x = rng.normal(size=(count, self.teacher.inputs if self.basis is None else self.basis.shape[1]))
-        x[::2] *= 3.0
-        return self.rounded(self.options.scale * (x if self.basis is None else x @ self.basis.T))
+        if self.inputs is not None:
+            return self.inputs[rng.permutation(len(self.inputs))[:count]]
+        x = self._widened(self.sampler.draw(rng, count), every=2)
+        return self.region.nearest(x if self.basis is None else self._sliced(x, rng))
 
     def check(self, count: int) -> Samples:
         """Held-out samples in the teacher's input space; a third of chosen ones lie three times as far out."""
         return self._stream("check", count)
 
+    def _with_extra(self, samples: Samples) -> Samples:
+        if not len(self.extra):
+            return samples
+        return Samples(np.concatenate([samples.x, self.extra]), np.concatenate([samples.y, self._extra_answers]),
+                       self.floor)
+
+    def _in_coordinates(self, samples: Samples) -> Samples:
+        return Samples(self.coordinates.inside(samples.x), samples.y, self.floor)
+
     def _stream(self, name: str, count: int) -> Samples:
-        width = self.teacher.inputs
-        x, y = self._streams.get(name, (np.zeros((0, width)), np.zeros((0, self.teacher.outputs))))
+        x, y = self._streams.get(name, (np.zeros((0, self.teacher.inputs)), np.zeros((0, self.teacher.outputs))))
         while count > len(x):
             at = self._at.get(name, 0)
             fresh = self._draw(name, at, at + count - len(x))
@@ -136,10 +197,7 @@ class Source:
             kept, answers = self.usable(fresh)
             x, y = np.concatenate([x, kept]), np.concatenate([y, answers])
             self._streams[name], self._at[name] = (x, y), at + len(fresh)
-        x, y = x[:count], y[:count]
-        if self.basis is not None and name in ("train", "held out"):
-            x = x @ self.basis
-        return Samples(x, y, self.floor)
+        return Samples(x[:count], y[:count], self.floor)
 
     def usable(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Those of the inputs ``x`` whose answers can be used, and the answers."""
@@ -155,18 +213,34 @@ class Source:
             held = np.arange(len(self.inputs)) % 5 == 1
             return self.inputs[held if name in ("held out", "check") else ~held][start:stop]
         inside = self.basis is not None and name in ("train", "held out")
-        key = ("train", "held out", "full", "check").index(name)
-        width = self.basis.shape[1] if self.basis is not None and inside else self.teacher.inputs
         blocks = []
         for block in range(start // _BLOCK, -(-stop // _BLOCK)):
-            rng = np.random.default_rng([self._seed, key, block, int(inside)])
-            rows = rng.normal(size=(_BLOCK, width)) * self.options.scale
+            rng = np.random.default_rng([self._seed, _STREAMS.index(name), block, int(inside)])
+            rows = self.sampler.draw(rng, _BLOCK)
             if name == "check" or self.wide:
-                rows[::3] *= 3.0
-            blocks.append(rows)
+                rows = self._widened(rows, every=3)
+            blocks.append(self.region.nearest(self._sliced(rows, rng) if inside else rows))
         first = start // _BLOCK * _BLOCK
-        x = np.concatenate(blocks)[start - first : stop - first]
-        return self.rounded(x @ self.basis.T if self.basis is not None and inside else x)
+        return np.concatenate(blocks)[start - first : stop - first]
+
+    def _widened(self, x: np.ndarray, every: int) -> np.ndarray:
+        """Every second, third, ... row moved away from the center, as far as the box allows."""
+        x = x.copy()
+        x[::every] = self.sampler.center + _WIDE * (x[::every] - self.sampler.center)
+        return np.clip(x, self.region.low, self.region.high)
+
+    def _sliced(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Projections of ``x`` onto the slice; in a box stretched to reach all of the slice that lies in it.
+
+        What a projection leaves of a box is a small part of the slice: of 784 inputs and 16
+        directions a standard deviation of 0.14 where 1 fits.
+        """
+        start = self.coordinates.center
+        step = self.coordinates.outside(self.coordinates.inside(x)) - start
+        reach = self.region.reach(start, step) * (self.sampler.share if self.region.bounded else 1.0)
+        inner = np.sqrt(rng.uniform(size=len(x)))
+        factor = reach * inner if self.region.bounded else np.where(reach < 1.0, reach * inner, 1.0)
+        return start + step * np.where(np.isfinite(factor), factor, 1.0)[:, None]
 
 
 class TableSource(Source):
@@ -177,7 +251,9 @@ class TableSource(Source):
     teacher: TableTeacher
 
     def __init__(self, teacher: TableTeacher, options: QueryOptions, seed: int) -> None:
-        super().__init__(teacher, options, seed)
+        super().__init__(teacher, dataclasses.replace(options, sampler="auto"), seed)
+        self.sampler = Around.of(self.region, teacher.x, 0.0)
+        self.coordinates = Coordinates(self.sampler.center, self.sampler.unit)
         order = np.random.default_rng([seed, 4]).permutation(len(teacher.x))
         held = max(len(order) // 10, 2)
         limit = options.max_queries or len(order)
@@ -198,6 +274,12 @@ class TableSource(Source):
         """All rows that are not held out."""
         return self._stream("train", len(self.teacher.x))
 
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and answers of the table, as they are, of all rows that are not held out and can be used."""
+        rows = self._rows["train"]
+        rows = rows[self.link.usable(self.teacher.y[rows])]
+        return self.teacher.x[rows], self.teacher.y[rows]
+
     def candidates(self, count: int, round_: int) -> np.ndarray:
         """Nothing may be asked."""
         return self.teacher.x[:0]
@@ -214,7 +296,7 @@ def open_source(teacher: Teacher, options: QueryOptions, seed: int, inputs: np.n
     """The source of samples of a teacher.
 
     Raises:
-        BadInput: ``inputs`` do not fit the teacher.
+        BadInput: ``inputs`` do not fit the teacher or the domain, or the options each other.
     """
     if isinstance(teacher, TableTeacher):
         return TableSource(teacher, options, seed)
@@ -224,4 +306,9 @@ def open_source(teacher: Teacher, options: QueryOptions, seed: int, inputs: np.n
             raise BadInput("inputs", got=f"an array of shape {inputs.shape}",
                            expected=f"at least 10 finite rows of {teacher.inputs} numbers",
                            remedy="Give one query in each row.")
+        region = Region.of(options.domain, teacher.inputs, np.float64)
+        outside = [i for i, row in enumerate(inputs) if not region.contains(row[None])]
+        if outside:
+            raise BadInput("inputs", got=f"{len(outside)} rows outside the domain, first row {outside[0]}",
+                           expected="rows that may be asked", remedy="Leave them out, or widen the domain.")
     return Source(teacher, options, seed, inputs, answers, wide)

@@ -27,7 +27,7 @@ class Challenge:
     """A network that was asked where it was most doubtful.
 
     Attributes:
-        network: after the last round; ``None`` where there was none.
+        network: after the last round, on the students' coordinates; ``None`` where there was none.
         extra: all chosen inputs so far ``(samples, inputs)``.
         error: largest relative squared error on the last round's inputs, before they were learnt; 0
             where nothing was in doubt.
@@ -42,17 +42,17 @@ def challenge(network: Network | None, students: Students, source: Source, progr
     """Ask doubtful inputs in rounds until the network answers them rightly.
 
     Args:
-        network: fine-tuned, on the teacher's inputs.
+        network: fine-tuned, on the students' coordinates.
         students: those at the noise floor are the committee.
         source: whom to ask; the doubtful inputs join its samples.
         progress: told of every round.
     """
     if network is None or not students.at_floor or not source.chosen:
         return Challenge(network, source.extra, 0.0)
-    committee = [_lifted(n, source) for n in students.networks[: min(students.at_floor, _COMMITTEE)]]
+    committee = students.networks[: min(students.at_floor, _COMMITTEE)]
     error, wrong = 0.0, 1e4 * max(source.floor, 1e-26)
     for round_ in range(_ROUNDS):
-        samples = source.full(samples_to_tune(network, source))
+        samples = source.samples(samples_to_tune(network, source))
         if samples.relative_loss(network(samples.x)) > wrong:
             break  # a network of this shape cannot be right everywhere
         variants = open_variants(network, samples.x, _VARIANTS)
@@ -61,18 +61,12 @@ def challenge(network: Network | None, students: Students, source: Source, progr
         if not len(y):
             break
         unit = samples.total_variance / len(samples.x) or 1.0
-        error = float(np.max(np.sum((network(source.extra[-len(y) :]) - y) ** 2, axis=1))) / unit
+        seen = source.coordinates.inside(source.extra[-len(y) :])
+        error = float(np.max(np.sum((network(seen) - y) ** 2, axis=1))) / unit
         progress(Event("challenge", f"{len(y)} inputs that are in doubt: largest relative error {error:.1e}",
                        {"error": error}))
         if error <= wrong:
             break
-        network = fine_tune(network, source, progress, lifted=True)
+        network = fine_tune(network, source, progress)
         assert network is not None
     return Challenge(network, source.extra, error)
-
-
-def _lifted(network: Network, source: Source) -> Network:
-    """A student as a network on the teacher's inputs."""
-    if source.basis is None:
-        return network
-    return Network((network.weights[0] @ source.basis.T, *network.weights[1:]), network.biases, network.activation)

@@ -15,22 +15,17 @@ __all__ = ["fine_tune", "samples_to_tune"]
 _OPTIONS = LMOptions(steps=150, patience=8, damping=1e-8)
 
 
-def fine_tune(network: Network | None, source: Source, progress: Progress = silent, *,
-              lifted: bool = False) -> Network | None:
-    """Levenberg-Marquardt on all parameters, in the teacher's input space, until the loss falls no more.
+def fine_tune(network: Network | None, source: Source, progress: Progress = silent) -> Network | None:
+    """Levenberg-Marquardt on all parameters until the loss falls no more.
 
     Args:
-        network: on the coordinates of the row space, if there is one; ``None`` is passed through.
-        source: gives samples in the teacher's input space.
+        network: on the students' coordinates; ``None`` is passed through.
+        source: gives samples.
         progress: told of the loss.
-        lifted: the network is on the teacher's inputs already.
     """
     if network is None:
         return None
-    if source.basis is not None and not lifted:
-        network = Network((network.weights[0] @ source.basis.T, *network.weights[1:]), network.biases,
-                          network.activation)
-    samples = dataclasses.replace(source.full(samples_to_tune(network, source)), floor=0.0)
+    samples = dataclasses.replace(source.samples(samples_to_tune(network, source)), floor=0.0)
     trained = levenberg_marquardt(stack([network], network.sizes), samples, network.activation, _OPTIONS)
     progress(Event("fine_tune", f"relative loss {trained.loss[0]:.1e} after {int(trained.steps[0])} steps",
                    {"relative_loss": float(trained.loss[0])}))
@@ -38,5 +33,5 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
 
 
 def samples_to_tune(network: Network, source: Source) -> int:
-    """Three answers for each parameter."""
-    return max(source.options.least_samples, -(-3 * network.parameters // network.sizes[-1]))
+    """Three answers for each parameter, or as many as the students have seen."""
+    return max(source.options.least_samples, source.drawn, -(-3 * network.parameters // network.sizes[-1]))

@@ -100,6 +100,8 @@ def _build(students: Students, order: list[int], samples: Samples, activation: A
 def _cluster_layer(networks: list[Network], samples: Samples, activation: Activation,
                    options: ClusterOptions) -> tuple[Neurons, LayerClusters]:
     neurons = gather_neurons(networks, activation.symmetry)
+    if options.contribution == 0:
+        return neurons, cluster(neurons, len(networks), options)
     x = samples.x[:1000]
     threshold = options.contribution
     if threshold is None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import dataclasses
 import shlex
 from pathlib import PurePath
-from typing import Any
+from typing import Any, get_args
 
-from expandcluster.options import RecoverOptions
+from expandcluster.options import RecoverOptions, TrainerOptions
 from expandcluster.read_run import RunDescription
 
 __all__ = ["command_line", "python_call"]
 
 _FILES = (".onnx", ".npz", ".csv", ".parquet", ".safetensors")
-_CLASSES = {"queries": "QueryOptions", "expand": "ExpandOptions", "cluster": "ClusterOptions", "lm": "LMOptions"}
+_CLASSES = {"queries": "QueryOptions", "expand": "ExpandOptions", "cluster": "ClusterOptions", "domain": "Domain"}
+_BOX = ("queries", "domain", "low"), ("queries", "domain", "high")
 _FLAGS = {("queries", "max_queries"): "--max-queries", ("queries", "noisy"): "--noisy",
-          ("expand", "students"): "--students"}
+          ("queries", "sampler"): "--sampler", ("queries", "scale"): "--scale",
+          ("queries", "domain", "integers"): "--integers", ("expand", "students"): "--students"}
 
 
 def command_line(run: RunDescription) -> str | None:
@@ -42,7 +44,13 @@ def command_line(run: RunDescription) -> str | None:
         words += ["--input-size", str(run.inputs)]
     if run.given_inputs:
         words += ["--inputs", "INPUTS.npy"]
-    for path, value in _changed(run.options, dataclasses.asdict(RecoverOptions())):
+    changed = dict(_changed(run.options, dataclasses.asdict(RecoverOptions())))
+    bounds = [changed.pop(path, None) for path in _BOX]
+    if any(isinstance(bound, tuple) for bound in bounds):
+        return None
+    if bounds != [None, None]:
+        words += ["--box=" + ",".join("" if bound is None else f"{bound!r}" for bound in bounds)]
+    for path, value in changed.items():
         if path not in _FLAGS:
             return None
         words += [_FLAGS[path]] if value is True else [_FLAGS[path], str(value)]
@@ -96,7 +104,19 @@ def _changed(options: dict[str, Any], default: dict[str, Any]) -> list[tuple[tup
 
 def _arguments(values: dict[str, Any]) -> str:
     def one(name: str, value: Any) -> str:
-        inner = f"ec.{_CLASSES.get(name, name)}({_arguments(value)})" if isinstance(value, dict) else ascii(value)
-        return f"{name}={inner}"
+        if isinstance(value, dict):
+            return f"{name}=ec.{_CLASSES.get(name, name)}({_arguments(value)})"
+        if name == "trainers":
+            return f"{name}=({', '.join(map(_trainer, value))},)"
+        return f"{name}={value!a}"
 
     return ", ".join(one(name, value) for name, value in values.items())
+
+
+def _trainer(values: dict[str, Any]) -> str:
+    """The options of one trainer, those that are not the default ones."""
+    kind = next((k for k in get_args(TrainerOptions) if k().trainer == values.get("trainer")), None)
+    if kind is None:
+        return ascii(values)
+    changed = _changed(values, dataclasses.asdict(kind()))
+    return f"ec.{kind.__name__}({_arguments({path[0]: value for path, value in changed})})"

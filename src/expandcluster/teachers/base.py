@@ -45,7 +45,7 @@ class Teacher(abc.ABC):
 
     @staticmethod
     def from_callable(function: Callable[[np.ndarray], Any], inputs: int, *, outputs: int | None = None,
-                      dtype: np.dtype | type | None = None) -> Teacher:
+                      dtype: np.dtype | type | None = None, example: np.ndarray | None = None) -> Teacher:
         """A Python function from ``(samples, inputs)`` to ``(samples, outputs)``.
 
         Args:
@@ -53,6 +53,7 @@ class Teacher(abc.ABC):
             inputs: numbers in one input.
             outputs: numbers in one answer; asked with one input where it is not given.
             dtype: type it computes in; that of its answers where it is not given.
+            example: an input ``(inputs,)`` that may be asked, for where zeros may not.
 
         Raises:
             TeacherError: its answers are no rows of numbers.
@@ -64,7 +65,7 @@ class Teacher(abc.ABC):
         """
         from expandcluster.teachers.callable_teacher import CallableTeacher
 
-        return CallableTeacher(function, inputs, outputs, dtype)
+        return CallableTeacher(function, inputs, outputs, dtype, example)
 
     @staticmethod
     def from_data(x: np.ndarray, y: np.ndarray) -> Teacher:

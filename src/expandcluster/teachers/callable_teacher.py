@@ -17,7 +17,7 @@ class CallableTeacher(Teacher):
     """See :meth:`Teacher.from_callable`."""
 
     def __init__(self, function: Callable[[np.ndarray], Any], inputs: int, outputs: int | None = None,
-                 dtype: np.dtype | type | None = None) -> None:
+                 dtype: np.dtype | type | None = None, example: np.ndarray | None = None) -> None:
         if not callable(function):
             raise BadInput("teacher", got=type(function).__name__, expected="a function of an array",
                            remedy="Use Teacher.from_sklearn, from_onnx, from_torch or from_data for other things.")
@@ -28,7 +28,7 @@ class CallableTeacher(Teacher):
         self.function = function
         asked = 0
         if outputs is None or dtype is None:
-            first = as_rows(function(np.zeros((1, inputs))), 1)
+            first = as_rows(function(np.zeros((1, inputs)) if example is None else _one_row(example, inputs)), 1)
             asked, outputs = 1, first.shape[1] if outputs is None else outputs
             if dtype is None:
                 dtype = first.dtype if first.dtype in (np.float16, np.float32) else np.float64
@@ -38,6 +38,14 @@ class CallableTeacher(Teacher):
     def ask(self, x: np.ndarray) -> np.ndarray:
         """Calls the function."""
         return as_rows(self.function(x), len(x))
+
+
+def _one_row(example: np.ndarray, inputs: int) -> np.ndarray:
+    row = np.asarray(example, dtype=np.float64).reshape(1, -1)
+    if row.shape[1] != inputs:
+        raise BadInput("example", got=f"{row.shape[1]} numbers", expected=f"one input of {inputs} numbers",
+                       remedy="Give one input that may be asked.")
+    return row
 
 
 def as_rows(answer: Any, samples: int) -> np.ndarray:

@@ -69,6 +69,16 @@ class Link:
         with np.errstate(invalid="ignore"):
             return self._good(y, 1.0 - y)
 
+    def free(self, outputs: int) -> int:
+        """How many of so many outputs do not follow from the others: those before a softmax sum to 0."""
+        return outputs - 1 if self.kind == "softmax" else outputs
+
+    def stretch(self, y: np.ndarray) -> np.ndarray:
+        """How much larger an error of the answers ``(samples, outputs)`` is in the network's outputs."""
+        if self.kind == "raw":
+            return np.ones(y.shape)
+        return 1.0 / y + (1.0 / (1.0 - y) if self.kind == "logistic" else 0.0)
+
     def reached(self, z: np.ndarray) -> np.ndarray:
         """Which outputs ``(samples, outputs)`` of a network would give answers that can be used, ``(samples,)``."""
         return np.ones(len(z), bool) if self.kind == "raw" else self._good(*self._answers(z))

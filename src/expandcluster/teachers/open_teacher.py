@@ -7,7 +7,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from expandcluster.errors import BadInput
+from expandcluster.queries.domain import Domain, Region
 from expandcluster.teachers.base import Teacher
 
 if TYPE_CHECKING:
@@ -19,8 +22,8 @@ _FORMATS = ".onnx, .npz, .csv, .parquet, .safetensors, module:function, or http:
 _PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".pt2", ".dill", ".npy")
 
 
-def open_teacher(text: str, input_size: int | None = None, http: HttpOptions | None = None, *,
-                 probabilities: bool = False) -> Teacher:
+def open_teacher(text: str, input_size: int | None = None, http: HttpOptions | None = None,
+                 domain: Domain | None = None, *, probabilities: bool = False) -> Teacher:
     """The teacher in an .onnx file, a table, a safetensors network, in Python, or behind a server.
 
     Args:
@@ -29,6 +32,7 @@ def open_teacher(text: str, input_size: int | None = None, http: HttpOptions | N
             ``http://host:port/v2/models/NAME[/versions/V]``.
         input_size: numbers in one input of a function.
         http: how a server is asked.
+        domain: where a function may be asked how many outputs it has.
         probabilities: ask a scikit-learn classifier for its probabilities, not its raw outputs.
 
     Raises:
@@ -57,7 +61,7 @@ def open_teacher(text: str, input_size: int | None = None, http: HttpOptions | N
     if not colon or path.exists():
         raise BadInput(f"teacher {text}", got="a directory" if path.is_dir() else "neither a known file format nor "
                        "module:function", expected=_FORMATS, remedy="Check the path.")
-    return _from_object(_import(module, name, text), text, input_size, probabilities)
+    return _from_object(_import(module, name, text), text, input_size, domain, probabilities)
 
 
 def _import(module: str, name: str, text: str) -> Any:
@@ -74,7 +78,7 @@ def _import(module: str, name: str, text: str) -> Any:
     return found
 
 
-def _from_object(found: Any, text: str, input_size: int | None, probabilities: bool) -> Teacher:
+def _from_object(found: Any, text: str, input_size: int | None, domain: Domain | None, probabilities: bool) -> Teacher:
     if isinstance(found, Teacher):
         return found
     kinds = {base.__module__.partition(".")[0] for base in type(found).__mro__}
@@ -89,4 +93,5 @@ def _from_object(found: Any, text: str, input_size: int | None, probabilities: b
     if input_size is None:
         raise BadInput(f"teacher {text}", got="a function of unknown input size", expected="the input size",
                        remedy="Give --input-size (or --inputs FILE).")
-    return Teacher.from_callable(found, input_size)
+    example = None if domain is None else Region.of(domain, input_size, np.float64).nearest(np.zeros(input_size))
+    return Teacher.from_callable(found, input_size, example=example)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 
 from expandcluster.errors import BadInput, MissingExtra, TeacherError
@@ -33,7 +34,8 @@ class TorchTeacher(Teacher):
                 raise BadInput("PyTorch teacher", got="a module without a Linear layer", expected="a known input size",
                                remedy="Pass inputs=... .")
             inputs = linear[0].in_features
-        dtype = np.float64 if self._type == torch.float64 else np.float32 if self._type == torch.float32 else np.float16
+        kinds = {torch.float64: np.float64, torch.float32: np.float32, torch.bfloat16: ml_dtypes.bfloat16}
+        dtype = kinds.get(self._type, np.float16)
         first = as_rows(self._answer(np.zeros((1, inputs))), 1)
         super().__init__(inputs, first.shape[1], dtype, type(module).__name__, asked=1)
 

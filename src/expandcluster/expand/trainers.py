@@ -1,0 +1,42 @@
+"""The trainer of each kind of options, and several trainers one after the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from expandcluster.activations import Activation
+from expandcluster.expand.population import Samples, TrainedPopulation, Trainer
+from expandcluster.networks import Population
+from expandcluster.options import TrainerOptions
+
+__all__ = ["train", "trainer_of"]
+
+
+def trainer_of(options: TrainerOptions) -> Trainer:
+    """The function that trains with these options: ``options.trainer`` names it and its file."""
+    return getattr(importlib.import_module(f"expandcluster.expand.{options.trainer}"), options.trainer)
+
+
+def train(population: Population, samples: Samples, activation: Activation, trainers: Sequence[TrainerOptions], *,
+          seed: int = 0) -> TrainedPopulation:
+    """Train students with one trainer after the other; those at the floor are left as they are.
+
+    Args:
+        population: the students.
+        samples: queries and answers.
+        activation: of the hidden layers.
+        trainers: options of at least one trainer.
+        seed: of what a trainer draws.
+
+    Returns:
+        The state after the last trainer; steps are those of all.
+    """
+    steps = np.zeros(population.students, np.int64)
+    for options in trainers:
+        trained = trainer_of(options)(population, samples, activation, options, seed=seed)
+        population, steps = trained.population, steps + trained.steps
+    return dataclasses.replace(trained, steps=steps)

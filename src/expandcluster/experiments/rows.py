@@ -1,0 +1,128 @@
+"""One line for each finished problem of an experiment, in a file that a kill cannot damage.
+
+A line is appended and synced when its problem is done. A line that was cut off while it was written is
+taken away when the file is opened again, and its problem is solved again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from expandcluster.errors import BadInput, ExpandClusterError
+
+__all__ = ["FLOOR", "Row", "append_row", "read_rows"]
+
+FLOOR = 1e-26  # relative loss at which a float64 student cannot be told from its teacher
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """How one problem ended.
+
+    Attributes:
+        inputs: input dimension d.
+        hidden: hidden neurons r of the teacher.
+        seed: of the teacher.
+        settings: which settings solved it.
+        rho: overparameterisation factor; ``None`` where the width was searched for.
+        students: students trained.
+        losses: relative loss of each before it was pruned; ``None`` where it is not finite.
+        at_floor: students that ended at the noise floor, pruned ones included.
+        found: hidden neurons found; ``None`` where no network was found.
+        max_parameter_error: see :class:`expandcluster.Comparison`; ``None`` where the sizes differ.
+        verdict: name of the verdict.
+        relative_loss: of the network on held-out inputs; ``None`` where it is not finite.
+        steps: training steps of all students together, those of pruning not counted.
+        seconds: wall time of all stages.
+        queries: inputs asked, or rows of the table.
+    """
+
+    inputs: int
+    hidden: int
+    seed: int
+    settings: str
+    rho: float | None
+    students: int
+    losses: tuple[float | None, ...]
+    at_floor: int
+    found: int | None
+    max_parameter_error: float | None
+    verdict: str
+    relative_loss: float | None
+    steps: int
+    seconds: float
+    queries: int
+
+    @property
+    def recovered(self) -> bool:
+        """Whether the size is right and the largest parameter error at most 1e-8."""
+        return self.max_parameter_error is not None and self.max_parameter_error <= 1e-8
+
+    @property
+    def wrongly_exact(self) -> bool:
+        """Whether it was called exact and is not."""
+        return self.verdict == "EXACT" and not self.recovered
+
+    @property
+    def reached(self) -> int:
+        """Students at the floor by training alone, before anything was pruned."""
+        return sum(loss is not None and loss <= FLOOR for loss in self.losses)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes it this row and no other."""
+        return self.settings, self.rho, self.inputs, self.hidden, self.seed
+
+
+def append_row(path: Path, row: Row) -> None:
+    """Add a row; it is on the disk when this returns.
+
+    Raises:
+        ExpandClusterError: it could not be written; earlier rows are kept.
+    """
+    values = {k: _finite(v) for k, v in dataclasses.asdict(row).items()}
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise ExpandClusterError(f"{path} could not be written ({error.strerror}); earlier rows are kept. Free space "
+                                 "and run the same command again.") from error
+
+
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """All whole rows of a file, none if there is no file; what was cut off at its end is taken away.
+
+    Raises:
+        BadInput: a line is no row.
+    """
+    if not path.exists():
+        return ()
+    text = path.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    if whole != text:
+        with path.open("r+b") as file:
+            file.truncate(len(whole))
+    rows = []
+    for number, line in enumerate(whole.decode("utf-8", "replace").splitlines(), start=1):
+        try:
+            values = json.loads(line)
+            rows.append(Row(**{**values, "losses": tuple(values["losses"])}))
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise BadInput(f"file {path}", got=f"line {number}, which is no row ({error})",
+                           expected="one row of this experiment in each line",
+                           remedy="Remove that line, or choose another folder with --out.") from error
+    return tuple(rows)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

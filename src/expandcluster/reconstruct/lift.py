@@ -1,0 +1,210 @@
+"""Lift a network from the slice it was found in to all of the teacher's inputs.
+
+Inside the slice ``x = center + unit * (basis z)`` the network is exact, however roughly the basis spans
+the row space of the first layer. What is missing is the first layer's weight u_i on each single input i.
+From a base point k in the slice, whose preactivations p_k = W_z z_k + b are known exactly, a step h along
+input i gives
+
+    f(x_k + h e_i) = g(p_k + h u_i),
+
+with g the part of the network above the first preactivations: for every input a least-squares problem of
+its own, in as many unknowns as there are neurons, solved by Gauss-Newton. The step may be large: no
+derivative is approximated. Base points are chosen so that together they see every neuron.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from expandcluster.activations import Activation
+from expandcluster.networks import Network, forward
+from expandcluster.precision import in_float64
+from expandcluster.progress import Event, Progress, silent
+from expandcluster.queries.probe import Probe
+from expandcluster.queries.source import Source
+
+__all__ = ["Lift", "lift"]
+
+_CANDIDATES = 400  # inputs among which base points are chosen
+_STEP = 0.5  # in units of the sampler
+_MOST = 4  # times as many base points as the fewest that can determine a neuron's weights
+_CHUNK = 128  # inputs solved for at once
+_ITERATIONS = 12
+_SURE = 20.0  # expected errors that must fit into the tolerance
+_BLIND = 1e-9  # of the largest singular value: what the base points do not see
+
+
+@dataclasses.dataclass(frozen=True)
+class Lift:
+    """A network on the teacher's inputs, and how well its first layer is known.
+
+    Attributes:
+        network: on all inputs; ``None`` where there was none.
+        bars: one standard deviation of each weight of the first layer, ``(hidden, inputs)``, NaN where no base
+            point sees it; empty where the network was found on all inputs from the start.
+        loss: mean squared error of the steps' answers over the variance of the answers; 0 where none was asked.
+    """
+
+    network: Network | None
+    bars: np.ndarray
+    loss: float
+
+
+def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, progress: Progress = silent) -> Lift:
+    """The network on the teacher's inputs.
+
+    Args:
+        network: on the students' coordinates, exact there; ``None`` is passed through.
+        source: whom to ask, and what the coordinates are.
+        probe: the teacher's precision, which says how many base points are needed.
+        seed: of the candidates for base points.
+        progress: told of the steps' loss.
+    """
+    where = source.coordinates
+    if network is None or where.basis is None:
+        return Lift(None if network is None else where.lift(network), np.zeros((0, 0)), 0.0)
+    points = _base_points(network, source, probe, np.random.default_rng([seed, 7]))
+    if not len(points):  # the budget is spent: the basis is all there is to go by
+        return Lift(where.lift(network), np.full((network.sizes[1], len(where.unit)), np.nan), 0.0)
+    x, y, steps = _ask(points, source)
+    preactivations = where.inside(points) @ network.weights[0].T + network.biases[0]
+    start = (network.weights[0] @ where.basis.T / where.unit).T
+    noise = probe.noise * probe.spread
+    weights, bars, squares = _solve(network, preactivations, steps, y, start, noise)
+    loss = squares / max(int(np.isfinite(y).sum()), 1) / probe.spread**2
+    progress(Event("lift", f"{len(points)} base points, {len(x):,} steps along single inputs: relative loss "
+                   f"{loss:.1e}", {"loss": loss}))
+    first = weights.T
+    bias = network.biases[0] - first @ where.center
+    return Lift(Network((first, *network.weights[1:]), (bias, *network.biases[1:]), network.activation), bars.T, loss)
+
+
+def _base_points(network: Network, source: Source, probe: Probe, rng: np.random.Generator) -> np.ndarray:
+    """Inputs in the slice from which, together, every neuron of the first layer is seen: ``(points, inputs)``.
+
+    Greedily, each is the candidate that adds most to the determinant of the sum of G'G, G being the
+    derivative of the outputs by the first preactivations (D-optimal design). More are taken until the
+    expected errors are small enough, or the budget or four times the fewest are reached.
+    """
+    x = source.in_slice(_CANDIDATES, rng)
+    x = x[source.link.reached(network(source.coordinates.inside(x)))]
+    if not len(x):
+        return x
+    slopes = _sensitivities(network, source.coordinates.inside(x))
+    hidden, outputs = network.sizes[1], network.sizes[-1]
+    fewest = max(2, -(-hidden // source.link.free(outputs)) + 1)
+    size = max(float(np.abs(p).max()) for p in (*network.weights, *network.biases))
+    goal = probe.tolerance * size / _SURE
+    sigma = max(probe.noise, 1e-16) * probe.spread * np.sqrt(2.0)
+    chosen: list[int] = []
+    seen = 1e-12 * np.trace(np.einsum("koi,koj->ij", slopes, slopes)) / len(x) * np.eye(hidden)
+    while len(chosen) < _MOST * fewest and (len(chosen) + 1) * len(source.coordinates.unit) <= source.available:
+        inverse = np.linalg.inv(seen)
+        error = sigma * np.sqrt(np.diag(inverse).max()) / (_STEP * source.coordinates.unit.min())
+        if len(chosen) >= fewest and error <= goal:
+            break
+        gains = np.linalg.slogdet(np.eye(outputs) + slopes @ inverse @ slopes.transpose(0, 2, 1))[1]
+        gains[chosen] = -np.inf
+        chosen.append(int(np.argmax(gains)))
+        seen = seen + slopes[chosen[-1]].T @ slopes[chosen[-1]]
+    return x[chosen]
+
+
+def _ask(points: np.ndarray, source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Steps from every base point along every input, where there is most room, and the teacher's answers.
+
+    Returns:
+        Inputs ``(points * inputs, inputs)``, answers ``(inputs, points, outputs)``, NaN where they cannot be
+        used, and the widths of the steps ``(inputs, points)``.
+    """
+    d = points.shape[1]
+    step = _STEP * source.coordinates.unit
+    up, down = source.region.high - points, points - source.region.low
+    shift = np.where(up >= np.minimum(down, step), np.minimum(step, up), -np.minimum(step, down))
+    asked = [source.region.nearest(point + np.diag(row)) for point, row in zip(points, shift, strict=True)]
+    steps = np.stack([np.diagonal(x) - point for x, point in zip(asked, points, strict=True)], axis=1)
+    x = np.concatenate(asked)
+    y = source.ask(x)
+    return x, y.reshape(len(points), d, -1).transpose(1, 0, 2), steps
+
+
+@in_float64
+def _sensitivities(network: Network, z: np.ndarray) -> np.ndarray:
+    """Derivatives ``(samples, outputs, hidden)`` of the outputs by the first preactivations."""
+    weights, biases = tuple(map(jnp.asarray, network.weights)), tuple(map(jnp.asarray, network.biases))
+    preactivations = jnp.asarray(z @ network.weights[0].T + network.biases[0])
+    upper = functools.partial(_above, weights[1:], biases[1:], network.activation)
+    return np.asarray(jax.vmap(jax.jacfwd(upper))(preactivations))
+
+
+def _above(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], activation: Activation, p: jax.Array
+           ) -> jax.Array:
+    """Outputs for the first preactivations of one sample."""
+    return forward(weights, biases, activation, activation(p)[None])[0]
+
+
+@in_float64
+def _solve(network: Network, preactivations: np.ndarray, steps: np.ndarray, y: np.ndarray, start: np.ndarray,
+           noise: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Weights ``(inputs, hidden)``, their standard deviations, and the sum of squared errors.
+
+    Args:
+        network: on the students' coordinates.
+        preactivations: of the base points ``(points, hidden)``.
+        steps: widths of the steps ``(inputs, points)``.
+        y: answers ``(inputs, points, outputs)``, NaN where there is none.
+        start: first weights ``(inputs, hidden)``.
+        noise: standard deviation of an answer's error.
+    """
+    weights, biases = tuple(map(jnp.asarray, network.weights)), tuple(map(jnp.asarray, network.biases))
+    one = functools.partial(_solve_one, weights[1:], biases[1:], activation=network.activation)
+    solve = jax.jit(jax.vmap(one, in_axes=(None, 0, 0, 0)))
+    found, covariances, squares = [], [], 0.0
+    for low in range(0, len(start), _CHUNK):
+        rows = slice(low, low + _CHUNK)
+        u, covariance, error = solve(jnp.asarray(preactivations), steps[rows], y[rows], start[rows])
+        found.append(np.asarray(u))
+        covariances.append(np.asarray(covariance))
+        squares += float(error.sum())
+    freedom = max(int(np.isfinite(y).sum()) - start.size, 1)
+    variance = max(noise**2, squares / freedom)
+    return np.concatenate(found), np.sqrt(variance * np.concatenate(covariances)), squares
+
+
+def _solve_one(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], preactivations: jax.Array,
+               steps: jax.Array, y: jax.Array, u: jax.Array, *, activation: Activation
+               ) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Gauss-Newton on the weights of one input ``(hidden,)``; also the diagonal of (J'J)^-1 and the squared error.
+
+    A step that makes things worse is halved away: beyond a kink the linear model may be wrong.
+    """
+
+    def outputs(u: jax.Array) -> jax.Array:
+        p = preactivations + steps[:, None] * u
+        return jnp.where(told, forward(weights, biases, activation, activation(p)).reshape(-1), 0.0)
+
+    told = jnp.isfinite(y).reshape(-1)
+    target = jnp.where(told, y.reshape(-1), 0.0)
+
+    def advance(_: int, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        u, size = state
+        jacobian, residual = jax.jacfwd(outputs)(u), outputs(u) - target
+        left, values, right = jnp.linalg.svd(jacobian, full_matrices=False)
+        seen = values > _BLIND * values[0]
+        move = -right.T @ (jnp.where(seen, 1.0 / jnp.where(seen, values, 1.0), 0.0) * (left.T @ residual))
+        better = jnp.sum((outputs(u + size * move) - target) ** 2) < jnp.sum(residual**2)
+        return jnp.where(better, u + size * move, u), jnp.where(better, jnp.minimum(2.0 * size, 1.0), 0.5 * size)
+
+    u, _ = jax.lax.fori_loop(0, _ITERATIONS, advance, (u, jnp.asarray(1.0)))
+    _, values, right = jnp.linalg.svd(jax.jacfwd(outputs)(u), full_matrices=False)
+    seen = values > _BLIND * values[0]
+    covariance = jnp.sum(jnp.where(seen, 1.0 / jnp.where(seen, values, 1.0) ** 2, 0.0)[:, None] * right**2, axis=0)
+    hidden = right.shape[1]
+    blind = jnp.sum(jnp.where(seen[:, None], right**2, 0.0), axis=0) < 1.0 - 1e-9
+    covariance = jnp.where(blind | (len(values) < hidden), jnp.nan, covariance)
+    return u, covariance, jnp.sum((outputs(u) - target) ** 2)

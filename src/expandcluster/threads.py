@@ -1,0 +1,31 @@
+"""How many threads linear algebra may use while students are trained side by side.
+
+Each student has a thread of its own. A Cholesky factorisation that is itself split over threads then
+waits for cores that other students hold: it was measured 20 times slower so on a busy machine.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Iterator
+
+from threadpoolctl import ThreadpoolController
+
+__all__ = ["one_thread_each"]
+
+
+@functools.lru_cache(maxsize=1)
+def _controller() -> ThreadpoolController:
+    """Looks for the loaded libraries once; NumPy's and SciPy's are there as soon as JAX is."""
+    return ThreadpoolController()
+
+
+@contextlib.contextmanager
+def one_thread_each(students: int) -> Iterator[None]:
+    """Linear algebra keeps to one thread for the time of the context, if there are several students."""
+    if students < 2:
+        yield
+        return
+    with _controller().limit(limits=1, user_api="blas"):
+        yield
