@@ -32,6 +32,7 @@ __all__ = ["Lift", "lift"]
 
 _CANDIDATES = 400  # inputs among which base points are chosen
 _STEP = 0.5  # in units of the sampler
+_BACK = 0.2  # of a step, the other way, where steps told nothing of a weight
 _MOST = 4  # times as many base points as the fewest that can determine a neuron's weights
 _CHUNK = 128  # inputs solved for at once
 _ITERATIONS = 12
@@ -71,13 +72,22 @@ def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, p
     points = _base_points(network, source, probe, np.random.default_rng([seed, 7]))
     if not len(points):  # the budget is spent: the basis is all there is to go by
         return Lift(where.lift(network), np.full((network.sizes[1], len(where.unit)), np.nan), 0.0)
-    x, y, steps = _ask(points, source)
+    shift = _room(points, source)
+    y, steps = _ask(points, np.arange(len(where.unit)), shift, source)
     preactivations = where.inside(points) @ network.weights[0].T + network.biases[0]
     start = (network.weights[0] @ where.basis.T / where.unit).T
     noise = probe.noise * probe.spread
     weights, bars, squares = _solve(network, preactivations, steps, y, start, noise)
-    loss = squares / max(int(np.isfinite(y).sum()), 1) / probe.spread**2
-    progress(Event("lift", f"{len(points)} base points, {len(x):,} steps along single inputs: relative loss "
+    blind = np.flatnonzero(np.isnan(bars).any(axis=1))
+    told = int(np.isfinite(y).sum())
+    if 0 < len(blind) * len(points) <= source.available:  # steps over a kink, or to answers that are saturated
+        more, back = _ask(points, blind, -_BACK * shift[:, blind], source)
+        weights[blind], bars[blind], squares[blind] = _solve(
+            network, np.tile(preactivations, (2, 1)), np.concatenate([steps[blind], back], axis=1),
+            np.concatenate([y[blind], more], axis=1), start[blind], noise)
+        told += int(np.isfinite(more).sum())
+    loss = float(squares.sum()) / max(told, 1) / probe.spread**2
+    progress(Event("lift", f"{len(points)} base points, {steps.size:,} steps along single inputs: relative loss "
                    f"{loss:.1e}", {"loss": loss}))
     first = weights.T
     bias = network.biases[0] - first @ where.center
@@ -115,22 +125,33 @@ def _base_points(network: Network, source: Source, probe: Probe, rng: np.random.
     return x[chosen]
 
 
-def _ask(points: np.ndarray, source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Steps from every base point along every input, where there is most room, and the teacher's answers.
-
-    Returns:
-        Inputs ``(points * inputs, inputs)``, answers ``(inputs, points, outputs)``, NaN where they cannot be
-        used, and the widths of the steps ``(inputs, points)``.
-    """
-    d = points.shape[1]
+def _room(points: np.ndarray, source: Source) -> np.ndarray:
+    """Widths ``(points, inputs)`` of steps along every input, to the side where there is most room."""
     step = _STEP * source.coordinates.unit
     up, down = source.region.high - points, points - source.region.low
-    shift = np.where(up >= np.minimum(down, step), np.minimum(step, up), -np.minimum(step, down))
-    asked = [source.region.nearest(point + np.diag(row)) for point, row in zip(points, shift, strict=True)]
-    steps = np.stack([np.diagonal(x) - point for x, point in zip(asked, points, strict=True)], axis=1)
-    x = np.concatenate(asked)
-    y = source.ask(x)
-    return x, y.reshape(len(points), d, -1).transpose(1, 0, 2), steps
+    return np.where(up >= np.minimum(down, step), np.minimum(step, up), -np.minimum(step, down))
+
+
+def _ask(points: np.ndarray, along: np.ndarray, shift: np.ndarray, source: Source) -> tuple[np.ndarray, np.ndarray]:
+    """Steps from every base point along single inputs.
+
+    Args:
+        points: where they start ``(points, inputs)``.
+        along: which inputs.
+        shift: widths of the steps ``(points, along)``.
+        source: whom to ask.
+
+    Returns:
+        Answers ``(along, points, outputs)``, NaN where they cannot be used, and the widths of the steps as they
+        were asked ``(along, points)``.
+    """
+    x = np.repeat(points[:, None], len(along), axis=1)  # (points, along, inputs)
+    place = np.arange(len(along))
+    x[:, place, along] += shift
+    x = source.region.nearest(x)
+    steps = x[:, place, along] - points[:, along]
+    y = source.ask(x.reshape(-1, points.shape[1]))
+    return y.reshape(len(points), len(along), -1).transpose(1, 0, 2), steps.T
 
 
 @in_float64
@@ -150,8 +171,8 @@ def _above(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], activa
 
 @in_float64
 def _solve(network: Network, preactivations: np.ndarray, steps: np.ndarray, y: np.ndarray, start: np.ndarray,
-           noise: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Weights ``(inputs, hidden)``, their standard deviations, and the sum of squared errors.
+           noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights ``(inputs, hidden)``, their standard deviations, and every input's squared errors.
 
     Args:
         network: on the students' coordinates.
@@ -164,16 +185,17 @@ def _solve(network: Network, preactivations: np.ndarray, steps: np.ndarray, y: n
     weights, biases = tuple(map(jnp.asarray, network.weights)), tuple(map(jnp.asarray, network.biases))
     one = functools.partial(_solve_one, weights[1:], biases[1:], activation=network.activation)
     solve = jax.jit(jax.vmap(one, in_axes=(None, 0, 0, 0)))
-    found, covariances, squares = [], [], 0.0
+    found, covariances, squares = [], [], []
     for low in range(0, len(start), _CHUNK):
         rows = slice(low, low + _CHUNK)
         u, covariance, error = solve(jnp.asarray(preactivations), steps[rows], y[rows], start[rows])
         found.append(np.asarray(u))
         covariances.append(np.asarray(covariance))
-        squares += float(error.sum())
+        squares.append(np.asarray(error))
     freedom = max(int(np.isfinite(y).sum()) - start.size, 1)
-    variance = max(noise**2, squares / freedom)
-    return np.concatenate(found), np.sqrt(variance * np.concatenate(covariances)), squares
+    errors = np.concatenate(squares)
+    variance = max(noise**2, float(errors.sum()) / freedom)
+    return np.concatenate(found), np.sqrt(variance * np.concatenate(covariances)), errors
 
 
 def _solve_one(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], preactivations: jax.Array,
