@@ -18,6 +18,7 @@ import expandcluster as ec
 from expandcluster.errors import BadInput, TeacherError
 from expandcluster.networks import Network
 from expandcluster.options import QueryOptions
+from expandcluster.queries.domain import Domain
 from expandcluster.queries.find_link import find_link
 from expandcluster.queries.probe import probe_teacher
 from expandcluster.queries.source import Source, open_source
@@ -53,6 +54,11 @@ def test_a_raw_network_between_0_and_1_is_not_misread(activation: str, outputs: 
         assert ((inside(X) > 0) & (inside(X) < 1)).all()
         for answer in (inside, lambda x, f=inside: f(x).astype(np.float32)):
             assert find_link(source(answer)).kind == "raw"
+
+
+def test_probabilities_of_few_significant_digits_are_told() -> None:
+    link = find_link(source(lambda x: np.vectorize(lambda v: float(f"{v:.4g}"))(softmax(THREE(x)))))
+    assert link.kind == "softmax"
 
 
 def test_one_raw_sigmoid_neuron_is_not_misread() -> None:
@@ -101,6 +107,24 @@ def test_inputs_are_drawn_in_until_most_answers_can_be_used() -> None:
     samples = asked.full(500)
     assert len(samples.x) == 500 and np.isfinite(samples.y).all()
     assert samples.x.std() == pytest.approx(link.shrink, rel=0.3)
+
+
+@pytest.mark.parametrize(("sampler", "domain"), [
+    ("uniform", Domain(-1.0, 3.0)), ("gaussian", Domain(-1.0, 3.0)), ("gaussian", Domain(low=0.5)),
+    ("uniform", Domain(-200, 200, integers=True))])
+def test_inputs_are_drawn_in_inside_their_domain(sampler: Any, domain: Domain) -> None:
+    before = source(THREE, domain=domain, sampler=sampler).sampler
+    asked = source(lambda x: softmax(stretched(SIX, 50.0)((x - before.center) / before.unit).astype(np.float32)),
+                   domain=domain, sampler=sampler)
+    link = find_link(asked)
+    asked.use(link)
+    x = asked.full(300).x
+    assert link.shrink < 1 and len(x) == 300 and asked.region.contains(x)
+    distance = np.sqrt(np.mean((x[1::3] - before.center) ** 2))
+    assert distance == pytest.approx(link.shrink * before.unit[0], rel=0.3)
+    asked.basis = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 2)))[0]
+    z = asked.samples(300)
+    assert np.isfinite(z.y).all() and np.abs(z.x).max() < 10
 
 
 def test_streams_without_saturated_answers_do_not_depend_on_how_they_are_asked() -> None:

@@ -125,6 +125,27 @@ def test_saturated_answers_are_left_out(dtype: type) -> None:
     assert ec.compare(recovery, truth).max_parameter_error <= (1e-9 if dtype == np.float64 else 1e-4)
 
 
+WIDE = {activation: random_teacher((30, 5, 4), activation, 3) for activation in ("tanh", "relu")}
+
+
+@pytest.mark.parametrize(("dtype", "domain"), [(np.float64, ec.Domain()), (np.float32, ec.Domain(0.0, 1.0))])
+def test_a_softmax_network_is_found_in_its_row_space_and_lifted(dtype: type, domain: ec.Domain) -> None:
+    truth = WIDE["tanh"]
+    answer = in_float32(truth) if dtype == np.float32 else truth
+    events: list[ec.Event] = []
+    recovery = recover(lambda x: softmax(answer(x)), truth, progress=events.append,
+                       options=ec.RecoverOptions(queries=ec.QueryOptions(domain=domain)))
+    assert recovery.exact and [e.values for e in events if e.stage == "reduce"] == [{"rank": 5}]
+    assert ec.compare(recovery, truth).max_parameter_error <= (1e-12 if dtype == np.float64 else 1e-4)
+
+
+def test_steps_to_saturated_answers_and_over_kinks_are_replaced() -> None:
+    truth = stretched(WIDE["relu"], 8.0)
+    recovery = recover(lambda x: logistic(truth(x)), truth)
+    assert recovery.exact and "too close to 0 or 1" in recovery.told_by
+    assert ec.compare(recovery, truth).max_parameter_error <= 1e-8
+
+
 def test_two_columns_are_a_softmax_whose_logits_are_half_the_truth() -> None:
     recovery = recover(lambda x: np.concatenate([1 - logistic(ONE(x)), logistic(ONE(x))], axis=1), ONE)
     assert recovery.exact and recovery.output == "softmax" and recovery.network is not None

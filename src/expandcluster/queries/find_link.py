@@ -14,6 +14,7 @@ import numpy as np
 
 from expandcluster.errors import TeacherError
 from expandcluster.progress import Event, Progress, silent
+from expandcluster.queries.noise import quantum
 from expandcluster.queries.source import Source
 from expandcluster.teachers.links import Link, link_of
 
@@ -241,7 +242,7 @@ def _sum_to_one(y: np.ndarray, source: Source) -> bool:
     if y.shape[1] == 1:
         return False
     link = link_of("softmax", y, source.teacher.dtype)
-    tolerance = max(1e-6, y.shape[1] * max(4 * link.epsilon, link.step))
+    tolerance = max(1e-6, y.shape[1] * max(4 * link.epsilon, link.step, float(quantum(y).max())))
     return bool((np.abs(y.sum(axis=1) - 1.0) <= tolerance).all())
 
 
