@@ -30,8 +30,8 @@ PARTS: dict[str, tuple[tuple[SyntheticProblem, ...], tuple[float | None, ...]]] 
 
 def table(rows: list[Row]) -> str:
     """A row for every d and r."""
-    lines = ["| d | r | recovered | wrongly called exact | largest error | students at the floor | steps of a student | "
-             "seconds, mean | slowest | queries |", "|---|---|---|---|---|---|---|---|---|---|"]
+    lines = ["| d | r | recovered | wrongly called exact | largest error | students at the floor | "
+             "steps of a student | seconds, mean | slowest | queries |", "|---|---|---|---|---|---|---|---|---|---|"]
     for d in INPUTS:
         for r in HIDDEN:
             group = [row for row in rows if (row.inputs, row.hidden) == (d, r)]
@@ -58,7 +58,8 @@ def main(parts: tuple[str, ...] = tuple(PARTS), out: Path = Path("runs/synthetic
     rows = read_rows(out / "rows.jsonl")
     for summary in summarise(rows):
         chosen = [row for row in rows if (row.settings, row.rho) == (summary.settings, summary.rho)]
-        print(f"\n### {summary.settings}{'' if summary.rho is None else f', rho={summary.rho:g}'}\n\n{table(chosen)}\n\n"
+        rho = "" if summary.rho is None else f", rho={summary.rho:g}"
+        print(f"\n### {summary.settings}{rho}\n\n{table(chosen)}\n\n"
               f"{summary.recovered} of {summary.problems} recovered, {summary.wrongly_exact} wrongly called exact, "
               f"{summary.seconds:,.0f} s in all, {summary.seconds_per_recovered:.1f} s for each recovered teacher")
     ratio = seconds_ratio(rows, ("paper", 4.0), ("default", None))
