@@ -10,8 +10,8 @@ import numpy as np
 import optax
 
 from expandcluster.activations import Activation
+from expandcluster.expand.each_student import free_parameters
 from expandcluster.expand.gauss_newton import flatten, loss, unflatten
-from expandcluster.expand.levenberg_marquardt import free_parameters
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.networks import Population
 from expandcluster.options import AdamOptions

@@ -9,24 +9,20 @@ a failure. lambda I and not lambda diag(J'J): it converges from more starts.
 from __future__ import annotations
 
 import functools
-import itertools
-import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.expand.gauss_newton import bytes_per_sample, flatten, gram, loss, unflatten
+from expandcluster.expand.each_student import End, chunks, each_student
+from expandcluster.expand.gauss_newton import gram, loss
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.networks import Population
 from expandcluster.options import LMOptions
 from expandcluster.precision import in_float64
 
-__all__ = ["free_parameters", "levenberg_marquardt"]
+__all__ = ["levenberg_marquardt"]
 
 Chunk = tuple[jax.Array, jax.Array, jax.Array]  # x, y, present
 Sums = tuple[jax.Array, jax.Array, jax.Array]  # squared error, J'r, J'J
@@ -64,67 +60,22 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
     """
     options = options or LMOptions()
     sizes = population.sizes
-    x, y, present = _chunks(samples, sizes, options)
+    x, y, present = chunks(samples, sizes, options.memory)
     total = samples.total_variance or 1.0
-    thetas = jax.vmap(flatten)(population.weights, population.biases)
-    free = free_parameters(population)
     run = functools.partial(
         _train, x=x, y=y, present=present, target=samples.floor * total,
         sharpness=None if sharpness is None else jnp.asarray(sharpness), damping=options.damping,
         steps=options.steps, patience=options.patience, progress=options.progress,
         sizes=sizes, activation=activation,
     )
-    if jax.default_backend() == "cpu":
-        # One student a thread: each leaves as soon as it is done, and all share one program.
-        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            ends = list(pool.map(lambda pair: _in_thread(run, *pair), zip(thetas, free, strict=True)))
-        theta, lost, gradient, steps, stalled = (np.stack(part) for part in zip(*ends, strict=True))
-    else:
-        theta, lost, gradient, steps, stalled = (np.asarray(a) for a in jax.vmap(run)(thetas, free))
-    relative = np.where(np.isfinite(lost), lost, np.inf) / total
-    status = np.where(stalled, Status.STALLED, Status.STEPS)
-    status = np.where(relative <= samples.floor, Status.FLOOR, status)
-    status = np.where(np.isfinite(relative), status, Status.FAILED)
-    weights, biases = jax.vmap(lambda t: unflatten(t, sizes))(jnp.asarray(theta))
-    trained = Population(tuple(np.asarray(w) for w in weights), tuple(np.asarray(b) for b in biases), population.alive)
-    return TrainedPopulation(trained, status, relative, 2 * gradient / total, steps)
-
-
-def _in_thread(run: Callable[..., tuple[jax.Array, ...]], theta: jax.Array, free: jax.Array) -> tuple[np.ndarray, ...]:
-    """Precision is set per thread in JAX, so it is set again here."""
-    return in_float64(lambda: tuple(np.asarray(a) for a in run(theta, free)))()
-
-
-def _chunks(samples: Samples, sizes: tuple[int, ...], options: LMOptions) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Samples in equal chunks that fit the memory option, padded; ``present`` is 0 at the padding."""
-    n = len(samples.x)
-    fit = max(64, options.memory // bytes_per_sample(sizes))
-    chunks = -(-n // fit)
-    size = -(-n // chunks)
-    pad = chunks * size - n
-    present = np.concatenate([np.ones(n), np.zeros(pad)]).reshape(chunks, size)
-    x, y = (np.concatenate([a, np.repeat(a[:1], pad, axis=0)]).reshape(chunks, size, -1)
-            for a in (samples.x, samples.y))
-    return jnp.asarray(x), jnp.asarray(y), jnp.asarray(present)
-
-
-def free_parameters(population: Population) -> jax.Array:
-    """1 for parameters that may move, 0 for those of pruned neurons, ``(students, parameters)``."""
-    students, sizes = population.students, population.sizes
-    ends = [jnp.ones((students, sizes[0]), bool), *(jnp.asarray(a) for a in population.alive),
-            jnp.ones((students, sizes[-1]), bool)]
-    layers = []
-    for low, up in itertools.pairwise(ends):
-        both = jnp.concatenate([up[:, :, None] & low[:, None, :], up[:, :, None]], axis=2)
-        layers.append(both.reshape(students, -1))
-    return jnp.concatenate(layers, axis=1).astype(jnp.float64)
+    return each_student(run, population, samples, unit=1.0 / total)
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
 def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, present: jax.Array, target: jax.Array,
            sharpness: jax.Array | None, damping: jax.Array, steps: jax.Array, patience: jax.Array,
-           progress: jax.Array, sizes: tuple[int, ...], activation: Activation) -> tuple[jax.Array, ...]:
-    """One student from start to end: parameters, loss, gradient norm, steps, whether it stalled."""
+           progress: jax.Array, sizes: tuple[int, ...], activation: Activation) -> End:
+    """One student from start to end; the loss is the sum of squared errors."""
 
     def full_loss(theta: jax.Array) -> jax.Array:
         def add(total: jax.Array, chunk: Chunk) -> tuple[jax.Array, None]:
@@ -168,4 +119,5 @@ def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, pre
     first = _State(theta, lost, gradient, matrix, damping * jnp.max(jnp.diagonal(matrix)), jnp.asarray(2.0),
                    jnp.asarray(0), lost, jnp.asarray(0), (lost <= target) | ~jnp.isfinite(lost))
     end = jax.lax.while_loop(lambda s: ~s.stop & (s.step < steps), advance, first)
-    return end.theta, end.loss, jnp.linalg.norm(end.gradient), end.step, end.stop & (end.loss > target)
+    status = jnp.where(end.stop, int(Status.STALLED), int(Status.STEPS))
+    return End(end.theta, end.loss, 2 * jnp.linalg.norm(end.gradient), end.step, status)

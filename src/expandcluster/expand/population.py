@@ -44,12 +44,18 @@ class Samples:
 
 
 class Status(enum.IntEnum):
-    """Why a student's training ended."""
+    """Why a student's training ended.
+
+    FLOOR: it imitates as well as the teacher's precision allows. STALLED: no progress was made any more.
+    STEPS: the steps (or the time of a flow) were spent. FAILED: its loss is not finite. TARGET: the loss
+    or the gradient norm that the options ask for was reached, above the floor.
+    """
 
     FLOOR = 0
     STALLED = 1
     STEPS = 2
     FAILED = 3
+    TARGET = 4
 
 
 @dataclasses.dataclass(frozen=True)

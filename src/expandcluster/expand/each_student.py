@@ -1,0 +1,113 @@
+"""What trainers that take one student at a time share: samples in chunks, who may move, threads, statuses."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from expandcluster.expand.gauss_newton import bytes_per_sample, flatten, unflatten
+from expandcluster.expand.population import Samples, Status, TrainedPopulation
+from expandcluster.networks import Array, Population
+from expandcluster.precision import in_float64
+
+__all__ = ["Chunks", "End", "chunks", "each_student", "free_parameters"]
+
+
+class Chunks(NamedTuple):
+    """Samples in equal chunks, the last one padded.
+
+    Attributes:
+        x: inputs ``(chunks, samples, inputs)``.
+        y: answers ``(chunks, samples, outputs)``.
+        present: 1 for a sample, 0 for padding, ``(chunks, samples)``.
+    """
+
+    x: jax.Array
+    y: jax.Array
+    present: jax.Array
+
+
+class End(NamedTuple):
+    """Where one student's training ended.
+
+    Attributes:
+        theta: parameters ``(parameters,)``.
+        loss: in the trainer's own unit.
+        gradient_norm: norm of the gradient of that loss.
+        steps: steps taken.
+        status: a :class:`Status`; failed students and those at the floor are told from the loss.
+    """
+
+    theta: Array
+    loss: Array | float
+    gradient_norm: Array | float
+    steps: Array | int
+    status: Array | int
+
+
+Run = Callable[[jax.Array, jax.Array], End]
+
+
+def chunks(samples: Samples, sizes: tuple[int, ...], memory: int) -> Chunks:
+    """Samples in chunks whose temporary arrays fit ``memory`` bytes."""
+    n = len(samples.x)
+    fit = max(64, memory // bytes_per_sample(sizes))
+    count = -(-n // fit)
+    size = -(-n // count)
+    pad = count * size - n
+    present = np.concatenate([np.ones(n), np.zeros(pad)]).reshape(count, size)
+    x, y = (np.concatenate([a, np.repeat(a[:1], pad, axis=0)]).reshape(count, size, -1)
+            for a in (samples.x, samples.y))
+    return Chunks(jnp.asarray(x), jnp.asarray(y), jnp.asarray(present))
+
+
+def free_parameters(population: Population) -> jax.Array:
+    """1 for parameters that may move, 0 for those of pruned neurons, ``(students, parameters)``."""
+    students, sizes = population.students, population.sizes
+    ends = [jnp.ones((students, sizes[0]), bool), *(jnp.asarray(a) for a in population.alive),
+            jnp.ones((students, sizes[-1]), bool)]
+    layers = []
+    for low, up in itertools.pairwise(ends):
+        both = jnp.concatenate([up[:, :, None] & low[:, None, :], up[:, :, None]], axis=2)
+        layers.append(both.reshape(students, -1))
+    return jnp.concatenate(layers, axis=1).astype(jnp.float64)
+
+
+def each_student(run: Run, population: Population, samples: Samples, *, unit: float,
+                 traceable: bool = True) -> TrainedPopulation:
+    """Train every student by itself.
+
+    Args:
+        run: from parameters and ``free_parameters`` of one student to its :class:`End`.
+        population: the students.
+        samples: queries and answers.
+        unit: relative loss of a loss of 1 in the unit of ``run``.
+        traceable: whether JAX can trace ``run``; it is then vectorised over students on accelerators.
+    """
+    thetas = jax.vmap(flatten)(population.weights, population.biases)
+    free = free_parameters(population)
+    if traceable and jax.default_backend() != "cpu":
+        end = End(*(np.asarray(a) for a in jax.vmap(run)(thetas, free)))
+    else:
+        # One student a thread: each leaves as soon as it is done, and all share one program.
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            ends = list(pool.map(lambda pair: _in_thread(run, *pair), zip(thetas, free, strict=True)))
+        end = End(*(np.stack(part) for part in zip(*ends, strict=True)))
+    relative = np.where(np.isfinite(end.loss), end.loss, np.inf) * unit
+    status = np.where(relative <= samples.floor, Status.FLOOR, np.asarray(end.status))
+    status = np.where(np.isfinite(relative), status, Status.FAILED)
+    weights, biases = jax.vmap(lambda t: unflatten(t, population.sizes))(jnp.asarray(end.theta))
+    trained = Population(tuple(np.asarray(w) for w in weights), tuple(np.asarray(b) for b in biases), population.alive)
+    return TrainedPopulation(trained, status, relative, np.asarray(end.gradient_norm) * unit, np.asarray(end.steps))
+
+
+def _in_thread(run: Run, theta: jax.Array, free: jax.Array) -> tuple[np.ndarray, ...]:
+    """Precision is set per thread in JAX, so it is set again here."""
+    return in_float64(lambda: tuple(np.asarray(a) for a in run(theta, free)))()
