@@ -9,9 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from expandcluster.errors import BadInput
-from expandcluster.options import AdamOptions, ClusterOptions, ExpandOptions, LMOptions, QueryOptions, RecoverOptions
+from expandcluster.options import (
+    AdamOptions,
+    BFGSOptions,
+    ClusterOptions,
+    ExpandOptions,
+    GradientFlowOptions,
+    LMOptions,
+    NewtonOptions,
+    QueryOptions,
+    RecoverOptions,
+    SLSQPOptions,
+)
 
-CLASSES = (AdamOptions, ClusterOptions, ExpandOptions, LMOptions, QueryOptions)
+CLASSES = (AdamOptions, BFGSOptions, ClusterOptions, ExpandOptions, GradientFlowOptions, LMOptions, NewtonOptions,
+           QueryOptions, SLSQPOptions)
 ANYTHING = st.one_of(st.none(), st.booleans(), st.integers(-3, 3), st.floats(), st.text(max_size=3),
                      st.lists(st.integers(-2, 5), max_size=3).map(tuple))
 
@@ -36,7 +48,9 @@ def test_any_value_is_taken_or_refused_by_name(options, data):
     (ExpandOptions, {"rho": 0.5}), (ClusterOptions, {"cut": "best"}), (ClusterOptions, {"gamma": 1.5}),
     (ClusterOptions, {"beta": 0.0}), (ClusterOptions, {"contribution": -1.0}), (ExpandOptions, {"prune": "yes"}),
     (QueryOptions, {"noisy": 1}), (AdamOptions, {"least_learning_rate": 0.0}), (RecoverOptions, {"queries": None}),
-    (ExpandOptions, {"lm": None}),
+    (ExpandOptions, {"lm": None}), (GradientFlowOptions, {"solver": "euler"}), (GradientFlowOptions, {"loss": 0.0}),
+    (GradientFlowOptions, {"time": -1.0}), (GradientFlowOptions, {"largest_step": 0.0}), (BFGSOptions, {"loss": 0.0}),
+    (NewtonOptions, {"radius": float("inf")}), (NewtonOptions, {"steps": 0}), (SLSQPOptions, {"gradient_norm": -1.0}),
 ])
 def test_wrong_values_are_refused(options, values):
     with pytest.raises(BadInput, match=next(iter(values))):

@@ -28,11 +28,15 @@ _HOME = {
     "Network": "networks",
     "Population": "networks",
     "AdamOptions": "options",
+    "BFGSOptions": "options",
     "ClusterOptions": "options",
     "ExpandOptions": "options",
+    "GradientFlowOptions": "options",
     "LMOptions": "options",
+    "NewtonOptions": "options",
     "QueryOptions": "options",
     "RecoverOptions": "options",
+    "SLSQPOptions": "options",
     "Event": "progress",
     "recover": "recover",
     "Recovery": "results",
@@ -51,11 +55,15 @@ if TYPE_CHECKING:
     from expandcluster.networks import Network, Population
     from expandcluster.options import (
         AdamOptions,
+        BFGSOptions,
         ClusterOptions,
         ExpandOptions,
+        GradientFlowOptions,
         LMOptions,
+        NewtonOptions,
         QueryOptions,
         RecoverOptions,
+        SLSQPOptions,
     )
     from expandcluster.progress import Event
     from expandcluster.recover import recover

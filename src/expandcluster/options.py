@@ -8,7 +8,18 @@ from typing import Literal
 
 from expandcluster.errors import BadInput
 
-__all__ = ["AdamOptions", "ClusterOptions", "ExpandOptions", "LMOptions", "QueryOptions", "RecoverOptions"]
+__all__ = [
+    "AdamOptions",
+    "BFGSOptions",
+    "ClusterOptions",
+    "ExpandOptions",
+    "GradientFlowOptions",
+    "LMOptions",
+    "NewtonOptions",
+    "QueryOptions",
+    "RecoverOptions",
+    "SLSQPOptions",
+]
 
 
 def _check(holds: bool, name: str, got: object, expected: str) -> None:
@@ -115,6 +126,97 @@ class AdamOptions:
         _check(_is_positive(self.least_learning_rate), "least_learning_rate", self.least_learning_rate,
                "a positive number")
         _check(_is_share(self.factor), "factor", self.factor, "a number between 0 and 1")
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientFlowOptions:
+    """Gradient flow d theta / dt = - d MSE / d theta by an implicit Runge-Kutta method (paper, appendix C).
+
+    Attributes:
+        solver: ``"kencarp5"`` (Kennedy & Carpenter 2003) or ``"kvaerno5"`` (Kvaerno 2004), both of order 5.
+        steps: most steps, accepted and rejected ones together.
+        time: the flow ends at this time.
+        loss: mean squared error at which it ends before; ``None`` for the noise floor only.
+        gradient_norm: norm of the gradient of the mean squared error at which it ends before.
+        rtol: error allowed in a step over the size of a parameter.
+        atol: the same for a parameter of size 0.
+        stage_tolerance: error allowed in solving a stage's equations, over the size of the gradient.
+        first_step: first step in time.
+        largest_step: largest step in time.
+        sharpness: a kinked activation (ReLU) flows as ``softplus(sharpness z) / sharpness``; the loss reported
+            is that of the activation itself.
+    """
+
+    solver: Literal["kencarp5", "kvaerno5"] = "kencarp5"
+    steps: int = 5000
+    time: float = math.inf
+    loss: float | None = None
+    gradient_norm: float = 1e-16
+    rtol: float = 1e-3
+    atol: float = 1e-6
+    stage_tolerance: float = 1e-3
+    first_step: float = 1e-3
+    largest_step: float = math.inf
+    sharpness: float = 1e3
+
+    def __post_init__(self) -> None:
+        _check(self.solver in ("kencarp5", "kvaerno5"), "solver", self.solver, "'kencarp5' or 'kvaerno5'")
+        _check(_is_count(self.steps), "steps", self.steps, "a positive integer")
+        _check(self.loss is None or _is_positive(self.loss), "loss", self.loss, "a positive number or None")
+        for name in ("gradient_norm", "rtol", "atol", "stage_tolerance", "first_step", "sharpness"):
+            _check(_is_positive(getattr(self, name)), name, getattr(self, name), "a positive number")
+        for name in ("time", "largest_step"):
+            value = getattr(self, name)
+            _check(_is_positive(value) or value == math.inf, name, value, "a positive number or infinity")
+
+
+@dataclasses.dataclass(frozen=True)
+class BFGSOptions:
+    """BFGS (paper, appendix C).
+
+    Attributes:
+        steps: most steps.
+        loss: mean squared error at which training ends before.
+        gradient_norm: norm of the gradient of the mean squared error at which it ends before.
+    """
+
+    steps: int = 250
+    loss: float = 1e-31
+    gradient_norm: float = 1e-16
+
+    def __post_init__(self) -> None:
+        _check(_is_count(self.steps), "steps", self.steps, "a positive integer")
+        _check(_is_positive(self.loss), "loss", self.loss, "a positive number")
+        _check(_is_positive(self.gradient_norm), "gradient_norm", self.gradient_norm, "a positive number")
+
+
+@dataclasses.dataclass(frozen=True)
+class SLSQPOptions(BFGSOptions):
+    """Sequential least squares programming without constraints (paper, appendix C); see :class:`BFGSOptions`."""
+
+    steps: int = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class NewtonOptions(BFGSOptions):
+    """Newton's method with the exact Hessian in a trust region (paper, appendix C).
+
+    Attributes:
+        steps: most steps, accepted and rejected ones together.
+        loss: see :class:`BFGSOptions`.
+        gradient_norm: see :class:`BFGSOptions`.
+        radius: first radius of the trust region.
+        patience: training ends when neither loss nor gradient norm fell by a tenth over this many steps.
+    """
+
+    steps: int = 5000
+    radius: float = 1.0
+    patience: int = 50
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check(_is_positive(self.radius), "radius", self.radius, "a positive number")
+        _check(_is_count(self.patience), "patience", self.patience, "a positive integer")
 
 
 @dataclasses.dataclass(frozen=True)
