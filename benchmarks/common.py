@@ -65,7 +65,7 @@ def measure(name: str, teacher: ec.Teacher, truth: ec.Network, tolerance: float 
     seconds = time.perf_counter() - start
     error = float("inf")
     if found.network is not None:
-        error = ec.compare(found.network, truth, tolerance=tolerance).max_parameter_error
+        error = ec.compare(found, truth, tolerance=tolerance).max_parameter_error
     sizes = "-" if found.network is None else "-".join(map(str, found.network.sizes))
     row = Row(name, found.verdict.name, sizes, error, found.relative_loss, found.queries, seconds)
     print(row.line(), flush=True)

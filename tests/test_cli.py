@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.problems import random_teacher
+from tests.problems import onnx_with_last, random_teacher
 
 import expandcluster as ec
 
@@ -79,6 +79,22 @@ def test_compare_with_another_network(run_folder, tmp_path):
     assert done.returncode == 3 and not result["sizes_match"] and result["max_parameter_error"] is None
 
 
+def test_probabilities_are_found_and_what_they_hide_is_said(tmp_path):
+    path = onnx_with_last(random_teacher((4, 3, 3), "tanh", 0), "Softmax", tmp_path / "net.onnx", np.float64)
+    done = _run("recover", path, "--activation", "tanh", "--out", tmp_path / "run", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for word in ("softmax", "sum to 1", "hidden by softmax", "common shift"):
+        assert word in " ".join(done.stdout.split())
+    assert "class probabilities, taken before their softmax" in done.stderr
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert result["output"] == "softmax" and "shift" in result["hidden_by_output"]
+    found = json.loads(_run("compare", tmp_path / "run", path, "--json").stdout)
+    assert found["exact"] and found["max_parameter_error"] <= 1e-8
+    other = _run("compare", tmp_path / "run", path, "--output", "raw")
+    assert other.returncode == 2 and "Softmax after the last linear layer" in other.stderr
+    assert "softmax" in Path(_run("report", tmp_path / "run").stdout.strip()).read_text()
+
+
 def test_another_verdict_is_exit_code_3(truth, tmp_path):
     done = _run("recover", truth, "--activation", "tanh", "--out", tmp_path / "run", "--max-queries", 12, "--json")
     assert done.returncode == 3 and json.loads(done.stdout)["verdict"] == "TOO_FEW_QUERIES"
@@ -99,6 +115,9 @@ def test_a_function_in_the_working_directory(tmp_path):
     (["recover", "TRUTH", "--activation", "tanhh"], ["Did you mean 'tanh'"]),
     (["recover", "TRUTH", "--activation", "leaky_relu(x)"], ["finite number"]),
     (["recover", "TRUTH", "--activation", "tanh", "--hidden-layers", "0"], ["hidden-layers"]),
+    (["recover", "TRUTH", "--activation", "tanh", "--output", "sigmoid"], ["Did you mean 'logistic'"]),
+    (["recover", "TRUTH", "--activation", "tanh", "--output", "softmax"], ["probabilities from 0 to 1", "raw"]),
+    (["compare", "TRUTH", "TRUTH", "--output", "softmx"], ["Did you mean 'softmax'"]),
     (["recover", "TRUTH", "--activation", "tanh", "--inputs", "missing.npy"], ["no such file"]),
     (["recover", "TRUTH"], ["--activation"]),
     (["compare", "missing", "TRUTH"], ["no such file"]),

@@ -166,6 +166,45 @@ def test_takes_a_recovery() -> None:
         compare(dataclasses.replace(found, network=None), truth)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu", "g"])
+def test_what_softmax_hides_is_no_error(activation: str) -> None:
+    truth = _network([3, 5, 4, 3], activation)
+    copy, _ = _copy(truth, 1)
+    hidden = dataclasses.replace(copy, weights=(*copy.weights[:-1], copy.weights[-1] + np.arange(4.0)),
+                                 biases=(*copy.biases[:-1], copy.biases[-1] - 7.0))
+    assert compare(hidden, truth).max_parameter_error > 0.1
+    result = compare(hidden, truth, output="softmax")
+    assert result.max_parameter_error <= 1e-12 and result.aligned is not None
+    for network in (result.aligned, result.truth):
+        assert np.abs(network.weights[-1].sum(axis=0)).max() <= 1e-12 and abs(network.biases[-1].sum()) <= 1e-12
+    wrong = _with_weight(hidden, 2, (1, 2), 1e-3)
+    assert compare(wrong, truth, output="softmax").max_parameter_error > 1e-5
+
+
+def test_a_recovery_knows_what_its_teacher_answered() -> None:
+    truth = _network([2, 3, 2], "tanh")
+    hidden = dataclasses.replace(truth, biases=(truth.biases[0], truth.biases[1] + 5.0))
+    found = Recovery(network=hidden, verdict=Verdict.EXACT, relative_loss=0.0, noise_floor=0.0, queries=1, seconds=0.0,
+                     certificate=None, layers=(), losses=np.zeros(1), seed=0, timings={}, output="softmax")
+    assert compare(found, truth).exact and not compare(found, truth, output="raw").exact
+    assert not compare(dataclasses.replace(found, output="logistic"), truth).exact
+
+
+def test_two_classes_against_a_truth_of_one_output() -> None:
+    truth = _network([2, 3, 1], "tanh")
+    halves = [np.concatenate([-a / 2, a / 2]) for a in (truth.weights[-1], truth.biases[-1])]
+    found = Network((truth.weights[0], halves[0] + 1.0), (truth.biases[0], halves[1] + 1.0), truth.activation)
+    assert compare(found, truth, output="softmax").max_parameter_error <= 1e-15
+    with pytest.raises(BadInput, match="2 outputs"):
+        compare(found, truth)
+
+
+@pytest.mark.parametrize("output", ["auto", "softmx", 3])
+def test_another_output_is_refused(output: str) -> None:
+    with pytest.raises(BadInput, match=r"output: got .*; expected raw, softmax or logistic"):
+        compare(TRUTH, TRUTH, output=output)
+
+
 TRUTH = _network([2, 3, 1], "tanh")
 BAD = {
     "other inputs": (_network([3, 3, 1], "tanh"), TRUTH),

@@ -57,7 +57,7 @@ class Counting(Teacher):
 
 def _about(**changes: Any) -> dict[str, Any]:
     values: dict[str, Any] = {"teacher": Teacher.from_network(NETWORK), "activation": TANH, "hidden_layers": 1,
-                              "seed": 0, "inputs": None, "options": RecoverOptions()}
+                              "output": "auto", "seed": 0, "inputs": None, "options": RecoverOptions()}
     return describe(**{**values, **changes})
 
 
@@ -258,6 +258,7 @@ def test_a_stage_that_fails_is_run_again(tmp_path: Path) -> None:
 CHANGED: dict[str, tuple[dict[str, Any], str]] = {
     "seed": ({"seed": 1}, "seed is 0; expected seed 1"),
     "depth": ({"hidden_layers": 2}, "hidden_layers is 1; expected hidden_layers 2"),
+    "output": ({"output": "softmax"}, "output is 'auto'; expected output 'softmax'"),
     "activation": ({"activation": get_activation("relu")}, "activation is 'tanh'; expected activation 'relu'"),
     "teacher": ({"teacher": Teacher.from_network(random_teacher((2, 3, 1), "tanh", 1))}, "fingerprint is '"),
     "kind of teacher": ({"teacher": Counting()}, "fingerprint is '.*'; expected fingerprint ''"),

@@ -49,6 +49,8 @@ def recover(
         help="An .onnx file, a data table (.npz, .csv, .parquet), a .safetensors network, or module:function.")],
     activation: Annotated[str, typer.Option(help="Of the hidden layers, for example tanh or 'leaky_relu(0.07)'.")],
     hidden_layers: Annotated[int, typer.Option(min=1, help="How many hidden layers; their sizes are found.")] = 1,
+    output: Annotated[str, typer.Option(
+        help="What the teacher answers: raw, softmax, logistic, or auto to tell from the answers.")] = "auto",
     inputs: Annotated[Path | None, typer.Option(
         help="Ask only these inputs: .npy, or the x of a table.")] = None,
     input_size: Annotated[int | None, typer.Option(min=1, help="Numbers in one input of module:function.")] = None,
@@ -83,14 +85,15 @@ def recover(
 
         rows = None if inputs is None else read_inputs(inputs)
         domain = Domain.parse(box, integers)
-        asked = open_teacher(teacher, input_size if rows is None else rows.shape[1], domain=domain)
+        asked = open_teacher(teacher, input_size if rows is None else rows.shape[1], domain=domain,
+                             probabilities=output in ("softmax", "logistic"))
         options = RecoverOptions(queries=QueryOptions(domain=domain, sampler=sampler.value, scale=scale,
                                                       max_queries=max_queries, noisy=noisy),
                                  expand=ExpandOptions() if students is None else ExpandOptions(students=students))
         folder = out or Path("runs") / _folder_name(teacher)
         with watch(quiet=as_json) as progress:
-            recovery = run(asked, activation=activation, hidden_layers=hidden_layers, seed=seed, inputs=rows,
-                           options=options, out=folder, progress=progress)
+            recovery = run(asked, activation=activation, hidden_layers=hidden_layers, output=output, seed=seed,
+                           inputs=rows, options=options, out=folder, progress=progress)
     except (BadInput, ExpandClusterError) as error:
         _fail(error)
     except KeyboardInterrupt:
@@ -108,6 +111,8 @@ def compare(
     truth: Annotated[str, typer.Argument(help="The true network: .safetensors, .onnx or a run folder.")],
     tolerance: Annotated[float, typer.Option(
         min=0.0, help="Largest error that counts as exact; 1e-3 for a float32 teacher.")] = 1e-8,
+    output: Annotated[str | None, typer.Option(
+        help="What the teacher answered: raw, softmax or logistic; of a run folder it is known.")] = None,
     as_json: Json = False,
 ) -> None:
     """Compare a recovered network with the truth; exit code 0 if it is exact, 3 if not."""
@@ -117,8 +122,11 @@ def compare(
     try:
         from expandcluster import compare as distance
         from expandcluster import open_network
+        from expandcluster.export.open_network import output_behind
 
-        result = distance(open_network(found), open_network(truth), tolerance=tolerance)
+        kind = output_behind(found) if output is None else output
+        networks = (open_network(name, before=kind) for name in (found, truth))
+        result = distance(*networks, tolerance=tolerance, output=kind)
     except (BadInput, ExpandClusterError) as error:
         _fail(error)
     if as_json:

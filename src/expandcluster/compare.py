@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -20,7 +21,8 @@ from expandcluster.activations import Symmetry
 from expandcluster.errors import BadInput
 from expandcluster.networks import Network
 from expandcluster.results import Recovery
-from expandcluster.symmetry_moves import permute, reflect, unit_norm
+from expandcluster.symmetry_moves import centre_outputs, permute, reflect, unit_norm
+from expandcluster.teachers.links import check_output
 
 __all__ = ["Comparison", "compare"]
 
@@ -55,7 +57,8 @@ class Comparison:
     overhead: float
 
 
-def compare(network: Network | Recovery, truth: Network, *, tolerance: float = 1e-8) -> Comparison:
+def compare(network: Network | Recovery, truth: Network, *, tolerance: float = 1e-8,
+            output: str | None = None) -> Comparison:
     """Compare a recovered network with the network it should be.
 
     Networks with hidden layers of the activation ``identity`` are not identifiable: their error
@@ -66,6 +69,9 @@ def compare(network: Network | Recovery, truth: Network, *, tolerance: float = 1
         truth: the true network.
         tolerance: largest error that counts as exact: 1e-8 for a truth that answered in float64,
             1e-3 for one that answered in float32.
+        output: what the teacher answered; of a recovery it is known, else it is ``"raw"``. For ``"softmax"``
+            both networks are compared with centred output layers, and a truth with a single output
+            counts as the network of two whose softmax is its logistic function.
 
     Raises:
         BadInput: there is no recovered network, its inputs, outputs or activation are not those
@@ -78,8 +84,7 @@ def compare(network: Network | Recovery, truth: Network, *, tolerance: float = 1
         >>> result.exact, result.permutations
         (True, ((1, 0),))
     """
-    recovered = _network(network)
-    _check(recovered, truth, tolerance)
+    recovered, truth = _comparable(network, truth, tolerance, output)
     canonical = unit_norm(truth)
     sizes_match = recovered.sizes == truth.sizes
     error = math.inf
@@ -101,6 +106,17 @@ def compare(network: Network | Recovery, truth: Network, *, tolerance: float = 1
     )
 
 
+def _comparable(network: object, truth: Network, tolerance: float, output: str | None) -> tuple[Network, Network]:
+    """Both networks, up to what the answers hide; refuses what cannot be compared."""
+    recovered = _network(network)
+    output = getattr(network, "output", "raw") if output is None else output
+    check_output(output)
+    if output == "softmax":
+        recovered, truth = _before_softmax(recovered, truth)
+    _check(recovered, truth, tolerance)
+    return recovered, truth
+
+
 def _network(network: object) -> Network:
     if isinstance(network, Network):
         return network
@@ -110,6 +126,17 @@ def _network(network: object) -> Network:
         raise BadInput("network to compare", got=got, expected="a Network or a Recovery that found one",
                        remedy="The verdict of a recovery says why it found none.")
     return found
+
+
+def _before_softmax(recovered: Network, truth: object) -> tuple[Network, Any]:
+    """Both with the output layer that softmax lets through."""
+    if isinstance(truth, Network):
+        if truth.sizes[-1] == 1 and recovered.sizes[-1] == 2:
+            w, b = truth.weights[-1], truth.biases[-1]
+            truth = Network((*truth.weights[:-1], np.concatenate([-w / 2, w / 2])),
+                            (*truth.biases[:-1], np.concatenate([-b / 2, b / 2])), truth.activation)
+        truth = centre_outputs(truth)
+    return centre_outputs(recovered), truth
 
 
 def _check(recovered: Network, truth: Network, tolerance: float) -> None:

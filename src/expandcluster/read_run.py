@@ -23,12 +23,13 @@ from expandcluster.reconstruct.lift import Lift
 from expandcluster.results import Certificate, Recovery, Verdict
 from expandcluster.run_folder import _STAGE_RESULTS
 from expandcluster.storage import load, names
+from expandcluster.teachers.links import Link
 
 __all__ = ["RunDescription", "read_description", "read_run", "read_students"]
 
 # What each stage of `recover.py` leaves behind, in its order.
 _STAGES: dict[str, type | tuple[type, ...]] = {
-    "probe": Probe, "reduce": RowSpace, "expand": Students, "settle": Students, "cluster": Reconstruction,
+    "link": Link, "probe": Probe, "reduce": RowSpace, "expand": Students, "settle": Students, "cluster": Reconstruction,
     "fine_tune": (Network, type(None)), "challenge": Challenge, "lift": Lift,
     "certify": (Certificate, type(None)),
 }
@@ -51,6 +52,7 @@ class RunDescription:
         versions: version of Python and of each package.
         machine: what the run was started on.
         queries: inputs asked by the end of each stage; only stages that end with stored answers.
+        output: what the user said that the teacher answers, for example ``"auto"``.
     """
 
     teacher: str
@@ -65,6 +67,7 @@ class RunDescription:
     versions: dict[str, str]
     machine: str
     queries: dict[str, int]
+    output: str = "auto"
 
 
 def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwise | str | None = None) -> Recovery:
@@ -100,6 +103,8 @@ def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwis
         seed=seed,
         timings=timings,
         folder=folder,
+        output=values["link"].kind,
+        told_by=values["link"].why,
         steps=students.all_steps,
         students_at_floor=students.at_floor,
     )
@@ -134,6 +139,7 @@ def read_description(folder: str | os.PathLike[str]) -> RunDescription:
             seed=int(run["seed"]), options=dict(run["options"]), given_inputs=run["asked_inputs"] is not None,
             versions={str(k): str(v) for k, v in about.get("versions", {}).items()},
             machine=str(about.get("machine", "")), queries=_answers(folder),
+            output=str(run.get("output", "raw")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unfinished(folder, f"a damaged run.json ({error!r})") from error
@@ -151,9 +157,12 @@ def _stages(folder: Path, activation: Activation | Elementwise | str | None) -> 
         return Network(weights, biases, act)
 
     classes: dict[str, Callable[..., Any]] = {**names(_STAGE_RESULTS), "Network": network}
-    values, timings = {}, {}
+    values: dict[str, Any] = {"link": Link()}
+    timings = {}
     for name, expected in _STAGES.items():
         path = folder / "stages" / f"{name}.safetensors"
+        if not path.is_file() and name == "link":  # runs of before there were links gave raw outputs
+            continue
         if not path.is_file():
             raise _unfinished(folder, f"a run without its stage '{name}'")
         values[name], header = load(path, classes)
@@ -173,6 +182,8 @@ def _answers(folder: Path) -> dict[str, int]:
     answers = {}
     for name in _STAGES:
         path = folder / "stages" / f"{name}.safetensors"
+        if not path.is_file() and name == "link":
+            continue
         if not path.is_file():
             raise _unfinished(folder, f"a run without its stage '{name}'")
         try:

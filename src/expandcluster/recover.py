@@ -14,6 +14,7 @@ from expandcluster.expand.expand import expand
 from expandcluster.expand.settle import settle
 from expandcluster.options import RecoverOptions
 from expandcluster.progress import Progress, silent
+from expandcluster.queries.find_link import find_link
 from expandcluster.queries.probe import probe_teacher
 from expandcluster.queries.row_space import find_row_space
 from expandcluster.queries.source import open_source
@@ -24,6 +25,7 @@ from expandcluster.reconstruct.lift import lift
 from expandcluster.results import Recovery
 from expandcluster.run_folder import describe, open_run
 from expandcluster.teachers.base import Teacher
+from expandcluster.teachers.links import check_output
 
 __all__ = ["recover"]
 
@@ -33,6 +35,7 @@ def recover(
     *,
     activation: str | Activation | Elementwise,
     hidden_layers: int = 1,
+    output: str = "auto",
     seed: int = 0,
     inputs: np.ndarray | None = None,
     options: RecoverOptions | None = None,
@@ -46,6 +49,9 @@ def recover(
         activation: of its hidden layers: a name such as ``"leaky_relu(0.07)"``, or any elementwise
             function written with JAX operations.
         hidden_layers: how many hidden layers it has; their sizes are found.
+        output: what the teacher answers: its ``"raw"`` outputs, class probabilities (``"softmax"``), single
+            probabilities (``"logistic"``), or ``"auto"`` to tell from the answers. The network is
+            recovered up to its raw outputs.
         seed: of queries and students; the same seed gives the same result.
         inputs: ask only these rows ``(samples, inputs)`` instead of Gaussian ones.
         options: see :class:`RecoverOptions`.
@@ -59,12 +65,14 @@ def recover(
         BadInput: an argument, the teacher's answers or the run folder cannot be used.
     """
     options = RecoverOptions() if options is None else options
-    _check(teacher, hidden_layers, seed, options)
+    _check(teacher, hidden_layers, output, seed, options)
     act = get_activation(activation)
-    about = describe(teacher, act, hidden_layers, seed, inputs, options)
+    about = describe(teacher, act, hidden_layers, output, seed, inputs, options)
     with open_run(None if out is None else Path(out), about, act) as run:
         source = open_source(teacher, options.queries, seed, inputs, run.answers, wide=act.negative_slope is not None)
 
+        link = run.stage("link", find_link, source, output, progress)
+        source.use(link)
         probe = run.stage("probe", probe_teacher, source, progress)
         source.learn(probe.floor, probe.sees)
         rows = run.stage("reduce", find_row_space, source, probe, seed, progress)
@@ -97,14 +105,17 @@ def recover(
                 folder=run.folder,
                 steps=students.all_steps,
                 students_at_floor=students.at_floor,
+                output=link.kind,
+                told_by=link.why,
             )
         )
 
 
-def _check(teacher: object, hidden_layers: object, seed: object, options: object) -> None:
+def _check(teacher: object, hidden_layers: object, output: object, seed: object, options: object) -> None:
     if not isinstance(teacher, Teacher):
         raise BadInput("teacher", got=type(teacher).__name__, expected="a Teacher",
                        remedy="Make one with Teacher.from_callable, from_sklearn, from_onnx, from_torch or from_data.")
+    check_output(output, also="auto")
     for name, value, least in (("hidden_layers", hidden_layers, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
             raise BadInput(name, got=repr(value), expected=f"an integer of at least {least}", remedy=f"Change {name}.")

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from expandcluster.networks import Network
+from expandcluster.teachers.links import hidden_by
 
 __all__ = ["Certificate", "LayerClusters", "Recovery", "Verdict"]
 
@@ -31,8 +32,8 @@ class Verdict(enum.Enum):
     )
     CANNOT_IMITATE = (
         "No student could imitate the teacher: it is probably no multilayer perceptron with this "
-        "activation and this number of hidden layers. Try another activation or depth; for noisy answers, "
-        "say how noisy they are."
+        "activation and this number of hidden layers. Try another activation or depth; for answers "
+        "that may be probabilities, another output; for noisy answers, say how noisy they are."
     )
     TOO_FEW_QUERIES = (
         "The queries are too few to determine a network: students that fit them disagree elsewhere. "
@@ -106,6 +107,9 @@ class Recovery:
         folder: the run folder, if there is one.
         steps: training steps of every student, those of pruning not counted.
         students_at_floor: how many students ended at the noise floor.
+        output: what the teacher answered: ``"raw"``, ``"softmax"`` or ``"logistic"``; the network is the one
+            before its softmax or logistic function.
+        told_by: how that was told; empty where it was known.
     """
 
     network: Network | None
@@ -122,6 +126,13 @@ class Recovery:
     folder: Path | None = None
     steps: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
     students_at_floor: int = 0
+    output: str = "raw"
+    told_by: str = ""
+
+    @property
+    def hidden_by_output(self) -> str:
+        """What the softmax of the answers hides of the network, in words; empty where nothing is hidden."""
+        return hidden_by(self.output)
 
     @property
     def hidden_sizes(self) -> tuple[int, ...] | None:

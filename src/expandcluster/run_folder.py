@@ -37,22 +37,23 @@ from expandcluster.reconstruct.lift import Lift
 from expandcluster.results import Certificate, LayerClusters, Recovery
 from expandcluster.storage import load, names, pack, write_arrays, write_json
 from expandcluster.teachers.base import Teacher
+from expandcluster.teachers.links import Link
 
 __all__ = ["Run", "describe", "open_run", "summary"]
 
-_STAGE_RESULTS = (Certificate, Challenge, LayerClusters, Lift, Probe, Reconstruction, RowSpace, Students)
+_STAGE_RESULTS = (Certificate, Challenge, LayerClusters, Lift, Link, Probe, Reconstruction, RowSpace, Students)
 _DISTRIBUTIONS = ("expandcluster", "jax", "jaxlib", "numpy", "scipy", "optax")
 Result = TypeVar("Result")
 
 
-def describe(teacher: Teacher, activation: Activation, hidden_layers: int, seed: int, inputs: np.ndarray | None,
-             options: RecoverOptions) -> dict[str, Any]:
+def describe(teacher: Teacher, activation: Activation, hidden_layers: int, output: str, seed: int,
+             inputs: np.ndarray | None, options: RecoverOptions) -> dict[str, Any]:
     """Everything that makes a run this run and no other."""
     asked = None if inputs is None else hashlib.sha256(np.ascontiguousarray(inputs).tobytes()).hexdigest()[:16]
     return {
         "teacher": teacher.name, "fingerprint": teacher.fingerprint, "inputs": teacher.inputs,
         "outputs": teacher.outputs, "dtype": teacher.dtype.name, "activation": activation.name,
-        "hidden_layers": hidden_layers, "seed": seed, "asked_inputs": asked,
+        "hidden_layers": hidden_layers, "output": output, "seed": seed, "asked_inputs": asked,
         "options": json.loads(json.dumps(dataclasses.asdict(options))),
     }
 
@@ -120,6 +121,9 @@ def summary(recovery: Recovery) -> dict[str, Any]:
         "verdict": recovery.verdict.name,
         "advice": recovery.verdict.value,
         "hidden_sizes": None if recovery.hidden_sizes is None else list(recovery.hidden_sizes),
+        "output": recovery.output,
+        "output_told_by": recovery.told_by or None,
+        "hidden_by_output": recovery.hidden_by_output or None,
         "relative_loss": recovery.relative_loss,
         "noise_floor": recovery.noise_floor,
         "queries": recovery.queries,

@@ -17,9 +17,23 @@ from jaxtyping import Float, Int
 from expandcluster.errors import BadInput
 from expandcluster.networks import Network
 
-__all__ = ["permute", "reflect", "rescale", "unit_norm"]
+__all__ = ["centre_outputs", "permute", "reflect", "rescale", "unit_norm"]
 
 _SMALLEST_NORM = 1e-150  # the squares inside a smaller norm underflow
+
+
+def centre_outputs(network: Network) -> Network:
+    """The network of the same softmax whose outputs have mean 0: its output layer minus the mean over its rows.
+
+    Example:
+        >>> network = Network((np.array([[1.0], [4.0]]),), (np.array([2.0, 0.0]),), "tanh")
+        >>> centred = centre_outputs(network)
+        >>> centred.weights[0].tolist(), centred.biases[0].tolist()
+        ([[-1.5], [1.5]], [1.0, -1.0])
+    """
+    w, b = network.weights[-1], network.biases[-1]
+    return dataclasses.replace(network, weights=(*network.weights[:-1], w - w.mean(axis=0)),
+                               biases=(*network.biases[:-1], b - b.mean()))
 
 
 def permute(network: Network, layer: int, order: Sequence[int] | Int[np.ndarray, " hidden"]) -> Network:

@@ -56,6 +56,7 @@ def print_recovery(recovery: Recovery) -> None:
     rows = {
         "verdict": recovery.verdict.name,
         "hidden sizes": "-" if recovery.hidden_sizes is None else "-".join(map(str, recovery.hidden_sizes)),
+        "teacher's answers": recovery.output + (f": {recovery.told_by}" if recovery.told_by else ""),
         "relative loss": f"{recovery.relative_loss:.1e} (noise floor {recovery.noise_floor:.1e})",
         "queries": f"{recovery.queries:,}",
         "seconds": f"{recovery.seconds:.1f}",
@@ -66,6 +67,8 @@ def print_recovery(recovery: Recovery) -> None:
         if certificate.undetermined:
             names = certificate.undetermined
             rows["undetermined"] = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    if recovery.hidden_by_output:
+        rows[f"hidden by {recovery.output}"] = recovery.hidden_by_output
     if recovery.folder is not None:
         rows["run folder"] = str(recovery.folder)
     _print(rows)

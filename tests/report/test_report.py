@@ -206,6 +206,26 @@ def test_how_to_repeat_it(run: Path) -> None:
     assert "expand=ec.ExpandOptions(trainers=(ec.LMOptions(steps=7),))" in call
     compile(call, "call", "exec")
     compile(python_call(dataclasses.replace(about, teacher="x\n1/0", activation="mine\n1/0")), "call", "exec")
+    softmax = dataclasses.replace(file, output="softmax")
+    assert str(command_line(softmax)).endswith("--seed 3 --output softmax")
+    assert "output='softmax'" in python_call(softmax)
+
+
+def test_what_the_teacher_answered_and_what_that_hides(run: Path) -> None:
+    recovery, about = read_run(run), read_description(run)
+    assert recovery.output == "raw" and recovery.hidden_by_output == "" and "Hidden by" not in _words(recovery, about)
+    words = _words(dataclasses.replace(recovery, output="softmax", told_by="told by <sums>"), about)
+    for text in ("teacher's answerssoftmax", "(softmax): told by <sums>.", "before the softmax function",
+                 "Hidden by softmax: one common shift of the output layer"):
+        assert text in words
+
+
+def test_a_run_of_before_there_were_links(run: Path, tmp_path: Path) -> None:
+    old = tmp_path / "old"
+    shutil.copytree(run, old)
+    (old / "stages" / "link.safetensors").unlink()
+    assert read_run(old).output == "raw" and "link" not in read_description(old).queries
+    write_report(old)
 
 
 def _words(recovery: Recovery, about: RunDescription) -> str:

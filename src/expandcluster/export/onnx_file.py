@@ -21,6 +21,7 @@ from expandcluster.storage import write_bytes
 __all__ = ["network_from_onnx", "network_to_onnx", "read_model"]
 
 _PASSED_OVER = ("Identity", "Cast", "Flatten", "Reshape", "Dropout")
+_LINKS = {"softmax": ("Softmax",), "logistic": ("Sigmoid",)}
 _FLOATS = (1, 10, 11, 16)  # TensorProto.FLOAT, FLOAT16, DOUBLE, BFLOAT16
 
 
@@ -51,15 +52,19 @@ def read_model(path: str | os.PathLike[str]) -> Any:
     return model
 
 
-def network_from_onnx(path: str | os.PathLike[str]) -> Network:
+def network_from_onnx(path: str | os.PathLike[str], *, before: str = "raw") -> Network:
     """Read a network of linear layers and elementwise activations, all of the same kind.
+
+    Args:
+        path: of the file.
+        before: ``"softmax"`` or ``"logistic"`` allows that function after the last layer, and leaves it out.
 
     Raises:
         BadInput: the graph is anything else.
     """
     model = read_model(path)
     try:
-        return _Chain(model, str(path)).network()
+        return _Chain(model, str(path), before).network()
     except BadInput:
         raise
     except Exception as error:
@@ -71,10 +76,11 @@ def network_from_onnx(path: str | os.PathLike[str]) -> Network:
 class _Chain:
     """Walks a graph from its input to its output."""
 
-    def __init__(self, model: Any, path: str) -> None:
+    def __init__(self, model: Any, path: str, before: str) -> None:
         from onnx import numpy_helper
 
         self.model, self.path = model, path
+        self.allowed_last = (*_PASSED_OVER, *_LINKS.get(before, ()))
         self.constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
         self.weights: list[np.ndarray] = []
         self.biases: list[np.ndarray] = []
@@ -92,7 +98,7 @@ class _Chain:
                 self.at = node.output[0]
             else:
                 self._take(node)
-        if any(node.op_type not in _PASSED_OVER for node in self.between):
+        if any(node.op_type not in self.allowed_last for node in self.between):
             raise self._refuse(f"{self.between[-1].op_type} after the last linear layer")
         if not self.weights:
             raise self._refuse("no linear layer")

@@ -35,6 +35,10 @@ def disputed(network: Network, committee: Sequence[Network], source: Source, cou
         return x[:0]
     seen = source.coordinates.inside(x)
     answers = network(seen)
+    told = source.link.reached(answers)  # elsewhere the teacher's answer would be saturated
+    x, seen, answers = x[told], seen[told], answers[told]
+    if not len(x):
+        return x
     unit = float(np.mean(np.sum((answers - answers.mean(axis=0)) ** 2, axis=1))) or 1.0
     share = -(-count // len(committee))
     chosen: list[int] = []

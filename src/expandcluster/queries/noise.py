@@ -119,7 +119,9 @@ def line_noise(source: Source, points: np.ndarray, spread: float, expected: floa
         if x is None or any(np.array_equal(x, s) for s in seen) or source.available < 2 * x.shape[0] * x.shape[1]:
             return None
         seen.append(x)
-        return difference_noise(source.ask(x.reshape(-1, x.shape[2])).reshape(*x.shape[:2], -1) / spread)
+        y = source.ask(x.reshape(-1, x.shape[2])).reshape(*x.shape[:2], -1)
+        usable = np.isfinite(y).all(axis=(1, 2))
+        return difference_noise(y[usable] / spread) if usable.any() else None
 
     # Slopes are about the spread over one unit; answers rounded coarsely need longer steps to change at all.
     step = min(_LARGEST_STEP, max(_FIRST_STEP, 2.0 ** np.ceil(np.log2(8 * expected))))

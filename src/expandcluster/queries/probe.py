@@ -9,7 +9,7 @@ import numpy as np
 from expandcluster.errors import TeacherError
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.noise import coarsest_type, line_noise, quantum, type_epsilon
-from expandcluster.queries.source import Source
+from expandcluster.queries.source import Source, TableSource
 
 __all__ = ["Probe", "probe_teacher"]
 
@@ -58,13 +58,14 @@ def probe_teacher(source: Source, progress: Progress = silent) -> Probe:
     Raises:
         TeacherError: the answers change between calls (and ``noisy`` is off), or are constant.
     """
-    if source.chosen:
+    if not isinstance(source, TableSource):
         noise, spread, changing, single = _measure(source)
     else:
-        table = source.full(0)
-        spread = _spread(table.y)
-        rounding, kind, _ = _rounding(source, table.x, table.y)
+        x, told = source.rows()
+        rounding, kind, _ = _rounding(source, x, told)
+        spread = _spread(source.link.undo(told))
         noise, changing, single = max(source.options.noise, rounding / spread), False, kind != "float64"
+    noise = max(noise, _saturation(source))
     probe = Probe(noise, noise**2, max(_LEAST_FLOOR, 30.0 * noise**2), single, changing, source.region.dtype.name,
                   spread)
     progress(Event("probe", f"relative noise of the answers {noise:.1e}", {"noise": noise}))
@@ -72,25 +73,42 @@ def probe_teacher(source: Source, progress: Progress = silent) -> Probe:
 
 
 def _measure(source: Source) -> tuple[float, float, bool, bool]:
-    """Noise and spread of the answers, whether they change, and whether they are computed in less than float64."""
-    available = source.available
-    if available < 2:
+    """Noise and spread of the answers, whether they change, and whether they are computed in less than float64.
+
+    What rounding did shows in the answers as they are given (``told``); it matters as much as it moves the
+    network's outputs behind them (``y``).
+    """
+    available, link = source.available, source.link
+    points = source.pilot(min(_PILOT, max(2, available // 8)))[:available]
+    told = source.answers(points) if available >= 2 else np.zeros((0, source.teacher.outputs))
+    good = link.usable(told)
+    points, told, y = points[: len(told)][good], told[good], link.undo(told[good])
+    if len(y) < 2:
         return type_epsilon(source.region.dtype) / 4, 1.0, False, source.region.dtype != np.float64
-    points = source.pilot(min(_PILOT, max(2, available // 8)))
-    y = source.ask(points)
     spread = _spread(y)
-    rounding, kind, decimal = _rounding(source, points, y)
+    rounding, kind, decimal = _rounding(source, points, told)
     if available < 6 * _AGAIN:
         return rounding / spread, spread, False, kind != "float64"
     again, seen = _ask_again(source, points[:_AGAIN])
-    change, changing = _change(source, again - y[:_AGAIN], max(spread, float(np.abs(y).max())), type_epsilon(kind))
+    size = max(float(np.sqrt(np.mean((told - told.mean(axis=0)) ** 2))), float(np.abs(told).max()))
+    changing = _changes(source, again - told[:_AGAIN], size, type_epsilon(kind))
     if not changing and not decimal:
         source.sees(seen)
     single = kind != "float64" or source.region.dtype != np.float64
+    difference = link.undo(again) - y[:_AGAIN]
+    change = float(np.sqrt(np.mean(difference[np.isfinite(difference)] ** 2) / 2)) if link.usable(again).any() else 0.0
     noise = max(rounding, change) / spread
     if source.inputs is None and not changing and source.available >= 4 * _PILOT:
         noise = max(noise, line_noise(source, points, spread, noise))
     return noise, spread, changing, single
+
+
+def _saturation(source: Source) -> float:
+    """Noise of answers near saturation, which short lines miss and inputs far out meet; relative to their spread."""
+    if source.link.kind == "raw":
+        return 0.0
+    y = source.check(min(600, source.available // 4) if source.chosen else 2**62).y
+    return source.link.noise(y) / _spread(y) if len(y) >= _AGAIN else 0.0
 
 
 def _spread(y: np.ndarray) -> float:
@@ -105,14 +123,15 @@ def _spread(y: np.ndarray) -> float:
 def _rounding(source: Source, x: np.ndarray, y: np.ndarray) -> tuple[float, str, bool]:
     """Errors that rounding alone leaves in answers, the type they were rounded to, and whether to decimal digits.
 
-    Whole numbers may have whole answers, or such as fit a coarse type, without any rounding.
+    The errors are those of the network's outputs. Whole numbers may have whole answers, or such as fit a
+    coarse type, without any rounding.
     """
     told = source.teacher.dtype
-    whole = np.array_equal(x, np.rint(x))
+    whole = source.link.kind == "raw" and np.array_equal(x, np.rint(x))
     kind = told.name if whole else coarsest_type(y, told)
     digits = quantum(y)
     digits = np.zeros(y.shape) if whole and digits.max() >= 1 else digits
-    steps = np.maximum(type_epsilon(kind) * np.abs(y), digits)
+    steps = np.maximum(type_epsilon(kind) * np.abs(y), np.maximum(digits, source.link.step)) * source.link.stretch(y)
     return _UNIFORM * float(np.sqrt(np.mean(steps**2))), kind, bool(digits.any())
 
 
@@ -123,11 +142,11 @@ def _ask_again(source: Source, x: np.ndarray) -> tuple[np.ndarray, np.dtype]:
     """
     seen, first = source.region.dtype, x[:_SEEN]
     if source.inputs is not None:  # no other inputs may be asked
-        return source.ask(x, again=1), seen
+        return source.answers(x, again=1), seen
     types = [np.dtype(n) for n in _COARSER if type_epsilon(n) > type_epsilon(seen)]
     control = np.ldexp(np.rint(np.ldexp(np.frexp(first)[0], _CONTROL)), np.frexp(first)[1] - _CONTROL)
     rounded = [source.region.nearest(r) for r in (*(first.astype(t).astype(np.float64) for t in types), control)]
-    y = source.ask(np.concatenate([x, *rounded]), again=1)
+    y = source.answers(np.concatenate([x, *rounded]), again=1)
     parts = y[len(x) :].reshape(len(rounded), len(first), -1)
     same = [np.array_equal(part, y[: len(first)]) and not np.array_equal(r, first)
             for part, r in zip(parts, rounded, strict=True)]
@@ -136,19 +155,18 @@ def _ask_again(source: Source, x: np.ndarray) -> tuple[np.ndarray, np.dtype]:
     return y[: len(x)], seen
 
 
-def _change(source: Source, difference: np.ndarray, size: float, epsilon: float) -> tuple[float, bool]:
-    """Standard deviation of what changed in answers of ``size``, and whether it is more than rounding explains.
+def _changes(source: Source, difference: np.ndarray, size: float, epsilon: float) -> bool:
+    """Whether answers of ``size`` changed by more than rounding explains.
 
     Another order of summation, as in another batch, rounds differently.
     """
     largest = float(np.abs(difference).max())
-    change = float(np.sqrt(np.mean(difference**2) / 2))
     if largest <= min(1e4 * epsilon, max(30 * epsilon, 1e-5)) * size:
-        return change, False
+        return False
     if not source.options.noisy:
         raise TeacherError("the teacher's answers",
                            got=f"answers to the same input that differ by {largest:.1e} between calls",
                            expected="the same answer every time",
                            remedy="Switch off what is random in it (dropout, sampling), or allow noise with noisy=True "
                                   "(--noisy): the result is then only as exact as its error bars.")
-    return change, True
+    return True

@@ -28,6 +28,7 @@ _PRECISE = 1e-12  # relative noise below which one-sided differences, half as de
 _FALL, _CLEAN_FALL = 30.0, 1e3  # of singular values at the rank: down to what the errors explain, or in any case
 _MARGIN = 10.0  # the errors of singular values are known to this factor
 _HOPELESS = 0.01  # size of the errors, relative to that of the answers, from which no fall can be seen
+_TRIES = 50  # for an input whose answer can be used
 _MORE = 3  # more rows than the rank, to see that it is the rank
 _EXPLAINED, _MOST_UNEXPLAINED = 1e-5, 0.03  # changes of answers, relative to their spread, that are let pass
 _SMALL = 16  # of more inputs than these a subspace is of use only if it leaves half of them out
@@ -97,7 +98,10 @@ class _Differences:
         self.error = float(np.sqrt(2.0 if self._one_sided else 0.5) * noise / step)
 
     def jacobian(self, x: np.ndarray) -> np.ndarray:
-        """At one input ``(inputs,)`` or, where steps would leave the box, beside it: ``(outputs, inputs)``."""
+        """At one input ``(inputs,)`` or, where steps would leave the box, beside it: ``(outputs, inputs)``.
+
+        No rows where an answer cannot be used; those of free outputs only.
+        """
         region, d = self.source.region, len(x)
         shift = np.minimum(self._shift, (region.high - region.low) / 2)
         x = region.nearest(np.clip(x, region.low + shift, region.high - shift)[None])[0]
@@ -110,7 +114,22 @@ class _Differences:
             y = self.source.ask(points)
             change, width = y[:d] - y[d:], np.diagonal(points[:d]) - np.diagonal(points[d:])
         slopes = change / np.where(width == 0, np.inf, width)[:, None]  # 0 where the box leaves no room
-        return (slopes * self.source.sampler.unit[:, None]).T
+        rows = (slopes * self.source.sampler.unit[:, None]).T
+        rows = rows[: self.source.link.free(len(rows))]
+        return rows[np.isfinite(rows).all(axis=1)]
+
+
+def _somewhere(source: Source, rng: np.random.Generator) -> np.ndarray | None:
+    """An input whose answer can be used."""
+    if source.link.kind == "raw":
+        return source.sampler.draw(rng, 1)[0]
+    for _ in range(_TRIES):
+        x = source.region.nearest(source.sampler.draw(rng, 1))
+        if not source.available:
+            break
+        if len(source.usable(x)[0]):
+            return x[0]
+    return None
 
 
 def _search(differences: _Differences, rng: np.random.Generator) -> RowSpace:
@@ -118,10 +137,14 @@ def _search(differences: _Differences, rng: np.random.Generator) -> RowSpace:
     source, d = differences.source, differences.source.teacher.inputs
     most = d - 1 if d <= _SMALL else d // 2
     rows, values, least = np.zeros((0, d)), np.zeros(0), 1
-    at = source.sampler.draw(rng, 1)[0]
-    while len(rows) < 2 * most + 2 * _MORE and source.available >= 2 * differences.queries:
-        rows = np.concatenate([rows, differences.jacobian(at)])
-        at = source.sampler.draw(rng, 1)[0]
+    at: np.ndarray | None = None
+    for _ in range(2 * most + 2 * _MORE):
+        at = _somewhere(source, rng) if at is None else at
+        if at is None or len(rows) >= 2 * most + 2 * _MORE or source.available < 2 * differences.queries:
+            break
+        rows, at = np.concatenate([rows, differences.jacobian(at)]), None
+        if not len(rows):
+            continue
         values, basis = np.linalg.svd(rows)[1:]
         error = differences.error * differences.spread * (np.sqrt(d) + np.sqrt(len(rows)))
         rank = _rank(values, error, least)
@@ -173,8 +196,12 @@ def _unexplained(source: Source, basis: np.ndarray, rng: np.random.Generator, er
     room = np.minimum(1.0, source.region.reach(start, projected))[:, None]  # projections may leave a box
     points = source.region.nearest(np.concatenate([start + room * projected, start + room * (x - start)]))
     inside, outside = np.split(source.ask(points), 2)
+    good = np.isfinite(inside).all(axis=1) & np.isfinite(outside).all(axis=1)
+    if not good.any():
+        return None
+    x, inside, outside = points[_FRESH:][good], inside[good], outside[good]
     spread = np.sqrt(np.mean((outside - outside.mean(axis=0)) ** 2))
     wrong = np.sqrt(np.mean((inside - outside) ** 2, axis=1))
     worst = int(np.argmax(wrong))
     tolerance = min(max(_EXPLAINED, _MARGIN * error), _MOST_UNEXPLAINED)
-    return points[_FRESH + worst] if wrong[worst] > tolerance * spread else None
+    return x[worst] if wrong[worst] > tolerance * spread else None

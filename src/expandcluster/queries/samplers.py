@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+from typing import Self
 
 import numpy as np
 
@@ -22,11 +23,21 @@ class Sampler(abc.ABC):
         region: which inputs may be asked.
         center: its middle ``(inputs,)``.
         unit: about one standard deviation of every input ``(inputs,)``, never 0.
+        share: how much nearer to the center inputs are drawn than they might be.
     """
 
     region: Region
     center: np.ndarray
     unit: np.ndarray
+    share: float = dataclasses.field(default=1.0, kw_only=True)
+
+    def scaled(self, share: float) -> Self:
+        """The same distribution, drawn in towards its center to this share of its size."""
+        return self if share == 1 else dataclasses.replace(self, unit=self.unit * share, share=self.share * share)
+
+    def _nearer(self, x: np.ndarray) -> np.ndarray:
+        """Inputs ``(samples, inputs)`` of the undiminished distribution, drawn in."""
+        return x if self.share == 1 else self.center + self.share * (x - self.center)
 
     @abc.abstractmethod
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -66,8 +77,8 @@ class Uniform(Sampler):
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
         low, high = self.region.low, self.region.high
         if self.region.integers:  # each whole number as likely as any other
-            return np.floor(rng.uniform(size=(count, len(low))) * (high - low + 1)) + low
-        return rng.uniform(low, high, size=(count, len(low)))
+            return self._nearer(np.floor(rng.uniform(size=(count, len(low))) * (high - low + 1)) + low)
+        return self._nearer(rng.uniform(low, high, size=(count, len(low))))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +102,7 @@ class Around(Sampler):
                       rows, size)
 
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        row = self.rows[rng.integers(len(self.rows), size=count)]
+        row = self._nearer(self.rows[rng.integers(len(self.rows), size=count)])
         return self.region.folded(row + self.size * self.unit * rng.normal(size=row.shape))
 
 

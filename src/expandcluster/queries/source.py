@@ -15,11 +15,13 @@ from expandcluster.queries.domain import Region
 from expandcluster.queries.ledger import Ledger
 from expandcluster.queries.samplers import Around, open_sampler
 from expandcluster.teachers.base import Teacher
+from expandcluster.teachers.links import Link
 from expandcluster.teachers.table import TableTeacher
 
 __all__ = ["Source", "open_source"]
 
 _BLOCK = 384  # rows drawn from one seed, so that a row does not depend on how many are drawn with it
+_MOST_UNUSABLE = 50  # inputs asked for each that can be used
 _STREAMS = ("train", "held out", "check")
 _WIDE = 3.0  # so many times as far out are a third of some streams
 
@@ -61,12 +63,14 @@ class Source:
         self.inputs = None if options.sampler == "around" else inputs
         self.coordinates = Coordinates(self.sampler.center, self.sampler.unit)
         self.ledger = Ledger(teacher, options.max_queries, answers)
+        self.link = Link()
         self.floor = 0.0
         self.drawn = 0
         self.extra = np.zeros((0, teacher.inputs))
         self._seed = seed
         self._extra_answers = np.zeros((0, teacher.outputs))
         self._streams: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+        self._at: dict[str, int] = {}  # rows of each stream that were asked
 
     @property
     def queries(self) -> int:
@@ -103,7 +107,11 @@ class Source:
         self.sampler = dataclasses.replace(self.sampler, region=self.region)
 
     def ask(self, x: np.ndarray, *, again: int = 0) -> np.ndarray:
-        """See :meth:`Ledger.ask`.
+        """What the network behind the link puts out, see :meth:`answers`; NaN in rows that cannot be used."""
+        return self.link.undo(self.answers(x, again=again))
+
+    def answers(self, x: np.ndarray, *, again: int = 0) -> np.ndarray:
+        """The teacher's own answers, see :meth:`Ledger.ask`.
 
         Raises:
             RuntimeError: an input outside the domain, which is an error of this package.
@@ -111,6 +119,12 @@ class Source:
         if not self._allowed.contains(x):
             raise RuntimeError("an input outside the domain was about to be asked; please report this")
         return self.ledger.ask(x, again=again)
+
+    def use(self, link: Link) -> None:
+        """From now on take the answers before this link, and draw the inputs in as it says."""
+        self.link = link
+        self.sampler = self.sampler.scaled(link.shrink)
+        self.coordinates = Coordinates(self.sampler.center, self.sampler.unit)
 
     def pilot(self, count: int) -> np.ndarray:
         """The first inputs ``(at most count, inputs)`` ever asked, the same for every seed."""
@@ -138,9 +152,11 @@ class Source:
         return self.region.nearest(x if self.basis is None else self._sliced(x, rng))
 
     def add(self, x: np.ndarray) -> np.ndarray:
-        """Answers to chosen inputs ``(samples, inputs)``, which join the samples; as many as the budget allows."""
-        x = x[: self.ledger.affordable(x)]
-        answers = self.ask(x) if len(x) else np.zeros((0, self.teacher.outputs))
+        """Answers to chosen inputs ``(samples, inputs)``, which join the samples.
+
+        As many as the budget allows, without those that cannot be used: the last of ``extra``.
+        """
+        x, answers = self.usable(x[: self.ledger.affordable(x)])
         self.extra = np.concatenate([self.extra, x])
         self._extra_answers = np.concatenate([self._extra_answers, answers])
         return answers
@@ -172,13 +188,24 @@ class Source:
 
     def _stream(self, name: str, count: int) -> Samples:
         x, y = self._streams.get(name, (np.zeros((0, self.teacher.inputs)), np.zeros((0, self.teacher.outputs))))
-        if count > len(x):
-            fresh = self._draw(name, len(x), count)
+        while count > len(x):
+            at = self._at.get(name, 0)
+            fresh = self._draw(name, at, at + count - len(x))
             fresh = fresh[: self.ledger.affordable(fresh)]
-            if len(fresh):
-                x, y = np.concatenate([x, fresh]), np.concatenate([y, self.ask(fresh)])
-                self._streams[name] = (x, y)
+            if not len(fresh) or at > _MOST_UNUSABLE * count + 1000:
+                break
+            kept, answers = self.usable(fresh)
+            x, y = np.concatenate([x, kept]), np.concatenate([y, answers])
+            self._streams[name], self._at[name] = (x, y), at + len(fresh)
         return Samples(x[:count], y[:count], self.floor)
+
+    def usable(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Those of the inputs ``x`` whose answers can be used, and the answers."""
+        if not len(x):
+            return x, np.zeros((0, self.teacher.outputs))
+        y = self.ask(x)
+        good = np.isfinite(y).all(axis=1)
+        return (x, y) if good.all() else (x[good], y[good])
 
     def _draw(self, name: str, start: int, stop: int) -> np.ndarray:
         """Rows ``start`` to ``stop`` of a stream."""
@@ -210,7 +237,7 @@ class Source:
         """
         start = self.coordinates.center
         step = self.coordinates.outside(self.coordinates.inside(x)) - start
-        reach = self.region.reach(start, step)
+        reach = self.region.reach(start, step) * (self.sampler.share if self.region.bounded else 1.0)
         inner = np.sqrt(rng.uniform(size=len(x)))
         factor = reach * inner if self.region.bounded else np.where(reach < 1.0, reach * inner, 1.0)
         return start + step * np.where(np.isfinite(factor), factor, 1.0)[:, None]
@@ -247,13 +274,21 @@ class TableSource(Source):
         """All rows that are not held out."""
         return self._stream("train", len(self.teacher.x))
 
+    def rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs and answers of the table, as they are, of all rows that are not held out and can be used."""
+        rows = self._rows["train"]
+        rows = rows[self.link.usable(self.teacher.y[rows])]
+        return self.teacher.x[rows], self.teacher.y[rows]
+
     def candidates(self, count: int, round_: int) -> np.ndarray:
         """Nothing may be asked."""
         return self.teacher.x[:0]
 
     def _stream(self, name: str, count: int) -> Samples:
-        rows = self._rows[name][:count]
-        return Samples(self.teacher.x[rows], self.teacher.y[rows], self.floor)
+        rows = self._rows[name]
+        y = self.link.undo(self.teacher.y[rows])
+        good = np.isfinite(y).all(axis=1)
+        return Samples(self.teacher.x[rows][good][:count], y[good][:count], self.floor)
 
 
 def open_source(teacher: Teacher, options: QueryOptions, seed: int, inputs: np.ndarray | None = None,

@@ -61,7 +61,8 @@ def challenge(network: Network | None, students: Students, source: Source, progr
         if not len(y):
             break
         unit = samples.total_variance / len(samples.x) or 1.0
-        error = float(np.max(np.sum((network(source.coordinates.inside(x[: len(y)])) - y) ** 2, axis=1))) / unit
+        seen = source.coordinates.inside(source.extra[-len(y) :])
+        error = float(np.max(np.sum((network(seen) - y) ** 2, axis=1))) / unit
         progress(Event("challenge", f"{len(y)} inputs that are in doubt: largest relative error {error:.1e}",
                        {"error": error}))
         if error <= wrong:

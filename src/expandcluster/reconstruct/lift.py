@@ -76,7 +76,7 @@ def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, p
     start = (network.weights[0] @ where.basis.T / where.unit).T
     noise = probe.noise * probe.spread
     weights, bars, squares = _solve(network, preactivations, steps, y, start, noise)
-    loss = squares / y.size / probe.spread**2
+    loss = squares / max(int(np.isfinite(y).sum()), 1) / probe.spread**2
     progress(Event("lift", f"{len(points)} base points, {len(x):,} steps along single inputs: relative loss "
                    f"{loss:.1e}", {"loss": loss}))
     first = weights.T
@@ -92,9 +92,12 @@ def _base_points(network: Network, source: Source, probe: Probe, rng: np.random.
     expected errors are small enough, or the budget or four times the fewest are reached.
     """
     x = source.in_slice(_CANDIDATES, rng)
+    x = x[source.link.reached(network(source.coordinates.inside(x)))]
+    if not len(x):
+        return x
     slopes = _sensitivities(network, source.coordinates.inside(x))
     hidden, outputs = network.sizes[1], network.sizes[-1]
-    fewest = max(2, -(-hidden // outputs) + 1)
+    fewest = max(2, -(-hidden // source.link.free(outputs)) + 1)
     size = max(float(np.abs(p).max()) for p in (*network.weights, *network.biases))
     goal = probe.tolerance * size / _SURE
     sigma = max(probe.noise, 1e-16) * probe.spread * np.sqrt(2.0)
@@ -116,8 +119,8 @@ def _ask(points: np.ndarray, source: Source) -> tuple[np.ndarray, np.ndarray, np
     """Steps from every base point along every input, where there is most room, and the teacher's answers.
 
     Returns:
-        Inputs ``(points * inputs, inputs)``, answers ``(inputs, points, outputs)`` and the widths of the
-        steps ``(inputs, points)``.
+        Inputs ``(points * inputs, inputs)``, answers ``(inputs, points, outputs)``, NaN where they cannot be
+        used, and the widths of the steps ``(inputs, points)``.
     """
     d = points.shape[1]
     step = _STEP * source.coordinates.unit
@@ -154,7 +157,7 @@ def _solve(network: Network, preactivations: np.ndarray, steps: np.ndarray, y: n
         network: on the students' coordinates.
         preactivations: of the base points ``(points, hidden)``.
         steps: widths of the steps ``(inputs, points)``.
-        y: answers ``(inputs, points, outputs)``.
+        y: answers ``(inputs, points, outputs)``, NaN where there is none.
         start: first weights ``(inputs, hidden)``.
         noise: standard deviation of an answer's error.
     """
@@ -168,7 +171,7 @@ def _solve(network: Network, preactivations: np.ndarray, steps: np.ndarray, y: n
         found.append(np.asarray(u))
         covariances.append(np.asarray(covariance))
         squares += float(error.sum())
-    freedom = max(y.size - start.size, 1)
+    freedom = max(int(np.isfinite(y).sum()) - start.size, 1)
     variance = max(noise**2, squares / freedom)
     return np.concatenate(found), np.sqrt(variance * np.concatenate(covariances)), squares
 
@@ -183,9 +186,10 @@ def _solve_one(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], pr
 
     def outputs(u: jax.Array) -> jax.Array:
         p = preactivations + steps[:, None] * u
-        return forward(weights, biases, activation, activation(p)).reshape(-1)
+        return jnp.where(told, forward(weights, biases, activation, activation(p)).reshape(-1), 0.0)
 
-    target = y.reshape(-1)
+    told = jnp.isfinite(y).reshape(-1)
+    target = jnp.where(told, y.reshape(-1), 0.0)
 
     def advance(_: int, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
         u, size = state

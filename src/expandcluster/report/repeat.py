@@ -38,6 +38,8 @@ def command_line(run: RunDescription) -> str | None:
         return None
     words = ["expandcluster", "recover", run.teacher, "--activation", run.activation,
              "--hidden-layers", str(run.hidden_layers), "--seed", str(run.seed)]
+    if run.output != "auto":
+        words += ["--output", run.output]
     if function:
         words += ["--input-size", str(run.inputs)]
     if run.given_inputs:
@@ -62,6 +64,7 @@ def python_call(run: RunDescription) -> str:
              f"    teacher,  # {run.teacher!a}: {run.inputs} inputs, {run.outputs} outputs, {run.dtype!a}",
              f"    activation={_activation(run.activation)},",
              f"    hidden_layers={run.hidden_layers},",
+             *([f"    output={run.output!r},"] if run.output != "auto" else []),
              f"    seed={run.seed},"]
     if run.given_inputs:
         lines.append("    inputs=inputs,  # the same rows")

@@ -21,6 +21,7 @@ __all__ = ["Section", "all_sections"]
 _NAMES = 200  # undetermined parameters that are listed
 _TONES = {Verdict.EXACT: ("good", "✓"), Verdict.CANNOT_IMITATE: ("bad", "✗"), Verdict.TOO_FEW_QUERIES: ("bad", "✗")}
 _STAGES = {
+    "link": "tell what the answers are",
     "probe": "measure the teacher's precision",
     "reduce": "find the inputs that matter",
     "expand": "train and prune students",
@@ -77,7 +78,8 @@ def _verdict(recovery: Recovery) -> Html:
     tone, sign = _TONES.get(recovery.verdict, ("doubt", "!"))
     head = recovery.verdict.name.replace("_", " ").capitalize()
     certificate = recovery.certificate
-    words = [f"The teacher was asked {recovery.queries:,} inputs; {len(recovery.losses):,} students were trained."]
+    words = [f"The teacher was asked {recovery.queries:,} inputs; {len(recovery.losses):,} students were trained.",
+             *_answers(recovery)]
     sizes = "-".join(map(str, recovery.network.sizes)) if recovery.network else "none"
     if certificate is None:
         words.append(f"No network was built. The best student has a relative loss of {number(recovery.relative_loss)}; "
@@ -97,6 +99,7 @@ def _verdict(recovery: Recovery) -> Html:
     facts = {"layer sizes": sizes, "relative loss": number(recovery.relative_loss),
              "noise floor": number(recovery.noise_floor),
              "largest error bar": number(certificate.largest_error_bar if certificate else None),
+             "teacher's answers": recovery.output,
              "queries": f"{recovery.queries:,}", "seconds": f"{recovery.seconds:.1f}"}
     return join([
         element("div", element("p", element("strong", f"{sign} {head}")), element("p", recovery.verdict.value),
@@ -104,6 +107,16 @@ def _verdict(recovery: Recovery) -> Html:
         paragraph(*words),
         element("dl", *(element("div", element("dt", k), element("dd", v)) for k, v in facts.items()), class_="facts"),
     ])
+
+
+def _answers(recovery: Recovery) -> list[str]:
+    """What the answers are, and what they hide."""
+    told = [f"What the teacher answers ({recovery.output}): {recovery.told_by}."] if recovery.told_by else []
+    if recovery.output != "raw":
+        told.append(f"The network is the one before the {recovery.output} function of the answers.")
+    if recovery.hidden_by_output:
+        told.append(f"Hidden by {recovery.output}: {recovery.hidden_by_output}.")
+    return told
 
 
 def _parameters(recovery: Recovery) -> int:

@@ -26,10 +26,13 @@ class Teacher(abc.ABC):
         name: what it is called in messages and in the run folder.
         fingerprint: changes when the teacher does, as far as that can be known without asking it.
         asked: inputs it was asked to learn how many outputs it has.
+        output: what its answers are, where that is known without asking: ``"raw"``, ``"softmax"`` or
+            ``"logistic"``; else ``None``.
         batch: inputs it likes to be asked at once; what is answered is stored after each such batch.
     """
 
     batch: int = 4096
+    output: str | None = None
 
     def __init__(self, inputs: int, outputs: int, dtype: np.dtype | type, name: str, *, fingerprint: str = "",
                  asked: int = 0) -> None:
@@ -117,15 +120,21 @@ class Teacher(abc.ABC):
         return OnnxTeacher(path)
 
     @staticmethod
-    def from_sklearn(model: Any) -> Teacher:
+    def from_sklearn(model: Any, *, probabilities: bool = False) -> Teacher:
         """A fitted scikit-learn regressor, asked by ``predict``; an MLPClassifier gives its raw outputs.
+
+        Args:
+            model: what is asked.
+            probabilities: ask a classifier's ``predict_proba`` instead. An MLPClassifier of two classes
+                then answers with the probability of the second one alone, the logistic function of
+                its single output; of several classes, with the softmax of its outputs.
 
         Raises:
             BadInput: the model is not fitted, or answers with labels only.
         """
         from expandcluster.teachers.sklearn_teacher import SklearnTeacher
 
-        return SklearnTeacher(model)
+        return SklearnTeacher(model, probabilities=probabilities)
 
     @staticmethod
     def from_torch(module: Any, inputs: int | None = None) -> Teacher:

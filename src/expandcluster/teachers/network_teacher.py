@@ -15,6 +15,8 @@ __all__ = ["NetworkTeacher"]
 class NetworkTeacher(Teacher):
     """See :meth:`Teacher.from_network`."""
 
+    output = "raw"
+
     def __init__(self, network: Network, name: str | None = None) -> None:
         self._network = network
         digest = hashlib.sha256(b"".join(a.tobytes() for a in (*network.weights, *network.biases))).hexdigest()[:16]

@@ -23,7 +23,7 @@ _PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".pt2", ".dill", ".npy"
 
 
 def open_teacher(text: str, input_size: int | None = None, http: HttpOptions | None = None,
-                 domain: Domain | None = None) -> Teacher:
+                 domain: Domain | None = None, *, probabilities: bool = False) -> Teacher:
     """The teacher in an .onnx file, a table, a safetensors network, in Python, or behind a server.
 
     Args:
@@ -33,6 +33,7 @@ def open_teacher(text: str, input_size: int | None = None, http: HttpOptions | N
         input_size: numbers in one input of a function.
         http: how a server is asked.
         domain: where a function may be asked how many outputs it has.
+        probabilities: ask a scikit-learn classifier for its probabilities, not its raw outputs.
 
     Raises:
         BadInput: there is no such teacher, or it cannot be used.
@@ -60,7 +61,7 @@ def open_teacher(text: str, input_size: int | None = None, http: HttpOptions | N
     if not colon or path.exists():
         raise BadInput(f"teacher {text}", got="a directory" if path.is_dir() else "neither a known file format nor "
                        "module:function", expected=_FORMATS, remedy="Check the path.")
-    return _from_object(_import(module, name, text), text, input_size, domain)
+    return _from_object(_import(module, name, text), text, input_size, domain, probabilities)
 
 
 def _import(module: str, name: str, text: str) -> Any:
@@ -77,14 +78,14 @@ def _import(module: str, name: str, text: str) -> Any:
     return found
 
 
-def _from_object(found: Any, text: str, input_size: int | None, domain: Domain | None) -> Teacher:
+def _from_object(found: Any, text: str, input_size: int | None, domain: Domain | None, probabilities: bool) -> Teacher:
     if isinstance(found, Teacher):
         return found
     kinds = {base.__module__.partition(".")[0] for base in type(found).__mro__}
     if "torch" in kinds:
         return Teacher.from_torch(found, input_size)
     if "sklearn" in kinds:
-        return Teacher.from_sklearn(found)
+        return Teacher.from_sklearn(found, probabilities=probabilities)
     if not callable(found):
         raise BadInput(f"teacher {text}", got=type(found).__name__,
                        expected="a function, a Teacher, a scikit-learn model or a PyTorch module",

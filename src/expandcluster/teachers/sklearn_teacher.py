@@ -19,7 +19,7 @@ __all__ = ["SklearnTeacher"]
 class SklearnTeacher(Teacher):
     """See :meth:`Teacher.from_sklearn`."""
 
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, *, probabilities: bool = False) -> None:
         name = type(model).__name__
         if not hasattr(model, "predict"):
             raise BadInput("scikit-learn model", got=name, expected="a model with a predict method",
@@ -28,8 +28,11 @@ class SklearnTeacher(Teacher):
         if inputs is None:
             raise BadInput("scikit-learn model", got=f"{name} that is not fitted", expected="a fitted model",
                            remedy="Call its fit method first.")
-        self._answer = _raw_outputs(model, name)
-        known = getattr(model, "n_outputs_", None)
+        if probabilities:
+            self._answer, self.output = _probabilities(model, name)
+        else:
+            self._answer, self.output = _raw_outputs(model, name), "raw"
+        known = None if probabilities else getattr(model, "n_outputs_", None)
         asked, outputs = 0, known
         if outputs is None:
             asked, outputs = 1, as_rows(self._answer(np.zeros((1, inputs))), 1).shape[1]
@@ -60,6 +63,17 @@ def _raw_outputs(model: Any, name: str) -> Callable[[np.ndarray], np.ndarray]:
                        remedy="Labels and probabilities do not show them; MLPClassifier and classifiers with a "
                               "decision_function do.")
     return model.predict
+
+
+def _probabilities(model: Any, name: str) -> tuple[Callable[[np.ndarray], Any], str | None]:
+    """`predict_proba`, and what its answers are where the model says so."""
+    if not hasattr(model, "predict_proba"):
+        raise BadInput("scikit-learn model", got=f"{name} without predict_proba", expected="a classifier that has it",
+                       remedy="Leave out probabilities=True to ask its predict or its raw outputs.")
+    output = getattr(model, "out_activation_", None)
+    if output == "logistic" and model.n_outputs_ == 1:
+        return lambda x: model.predict_proba(x)[:, 1:], output  # two classes: (1 - p, p)
+    return model.predict_proba, output if output in ("softmax", "logistic") else None
 
 
 def _dtype(model: Any) -> type:
