@@ -52,7 +52,8 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
     size = max(float(np.abs(p).max()) for p in (*lifted.network.weights, *lifted.network.biases))
     support = min(int(layer.support.min()) for layer in reconstruction.layers)
-    return Certificate(_held_out_loss(lifted.network, network, source), probe.noise_floor, bars, largest / size, _names(bars), support, students.at_floor)
+    loss = _held_out_loss(lifted.network, network, source)
+    return Certificate(loss, probe.noise_floor, bars, largest / size, _names(bars), support, students.at_floor)
 
 
 def _held_out_loss(lifted: Network, network: Network, source: Source) -> float:
