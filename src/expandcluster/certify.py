@@ -25,6 +25,7 @@ from expandcluster.symmetry_moves import unit_norm
 __all__ = ["certify", "error_bars", "judge"]
 
 _SURE = 5.0  # standard deviations that must fit into the tolerance
+_CHECK, _FAR = 600, 200  # held-out samples where students learn, and far from there
 
 
 def certify(lifted: Lift, network: Network | None, reconstruction: Reconstruction, students: Students, source: Source,
@@ -41,7 +42,6 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     """
     if network is None or lifted.network is None:
         return None
-    held_out = source.check(600)
     samples = source.samples(samples_to_tune(network, source))
     if lifted.bars.size:
         bars = _lifted_bars(lifted, network, error_bars(network, samples, probe.noise)[0],
@@ -52,8 +52,16 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
     size = max(float(np.abs(p).max()) for p in (*lifted.network.weights, *lifted.network.biases))
     support = min(int(layer.support.min()) for layer in reconstruction.layers)
-    loss = held_out.relative_loss(lifted.network(held_out.x))
+    loss = _held_out_loss(lifted.network, network, source)
     return Certificate(loss, probe.noise_floor, bars, largest / size, _names(bars), support, students.at_floor)
+
+
+def _held_out_loss(lifted: Network, network: Network, source: Source) -> float:
+    """The larger relative loss of those near and far from where students learn; infinite where nothing is held out."""
+    asked = [(lifted, source.check(_CHECK)), (lifted, source.far(_FAR))]
+    if not len(asked[0][1].x):  # the budget is spent
+        asked.append((network, source.held_out(_CHECK)))
+    return max((one.relative_loss(which(one.x)) for which, one in asked if len(one.x)), default=np.inf)
 
 
 def _lifted_bars(lifted: Lift, network: Network, bars: tuple[np.ndarray, ...], center: np.ndarray

@@ -171,6 +171,8 @@ def _print(summaries: tuple[Summary, ...], out: Path, figures: list[Path]) -> No
                       str(s.wrongly_exact), f"{s.reached:.0%}", f"{s.worst_error:.1e}", f"{s.seconds:,.0f}",
                       f"{s.slowest:.0f}", f"{s.seconds_per_recovered:.1f}")
     console = Console(highlight=False)
+    if not console.is_terminal:  # a pipe has no width, and no cell may be cut off
+        console = Console(highlight=False, width=160)
     console.print(table)
     _print_files(console, f"Rows: {out / 'rows.jsonl'}", out, figures)
 
@@ -182,6 +184,8 @@ def _print_points(points: tuple[Point, ...], out: Path, figures: list[Path]) -> 
     from expandcluster.experiments.ablations import CUTS, QUESTIONS
 
     console = Console(highlight=False)
+    if not console.is_terminal:  # a pipe has no width, and no cell may be cut off
+        console = Console(highlight=False, width=160)
     for name, question in QUESTIONS.items():
         values = sorted({p.value for p in points if p.question == name})
         if not values:

@@ -160,6 +160,7 @@ class GradientFlowOptions:
         largest_step: largest step in time.
         sharpness: a kinked activation (ReLU) flows as ``softplus(sharpness z) / sharpness``; the loss reported
             is that of the activation itself.
+        patience: it ends when neither loss nor gradient norm fell by a tenth over this many steps.
     """
 
     solver: Literal["kencarp5", "kvaerno5"] = "kencarp5"
@@ -173,11 +174,13 @@ class GradientFlowOptions:
     first_step: float = 1e-3
     largest_step: float = math.inf
     sharpness: float = 1e3
+    patience: int = 100
     trainer: str = dataclasses.field(default="gradient_flow", init=False)
 
     def __post_init__(self) -> None:
         _check(self.solver in ("kencarp5", "kvaerno5"), "solver", self.solver, "'kencarp5' or 'kvaerno5'")
-        _check(_is_count(self.steps), "steps", self.steps, "a positive integer")
+        for name in ("steps", "patience"):
+            _check(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         _check(self.loss is None or _is_positive(self.loss), "loss", self.loss, "a positive number or None")
         for name in ("gradient_norm", "rtol", "atol", "stage_tolerance", "first_step", "sharpness"):
             _check(_is_positive(getattr(self, name)), name, getattr(self, name), "a positive number")

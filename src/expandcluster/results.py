@@ -37,7 +37,7 @@ class Verdict(enum.Enum):
     )
     TOO_FEW_QUERIES = (
         "The queries are too few to determine a network: students that fit them disagree elsewhere. "
-        "Give more samples or a larger query budget."
+        "Give more samples, a larger query budget, or wider inputs."
     )
 
 
@@ -69,7 +69,8 @@ class Certificate:
     """The evidence behind a verdict.
 
     Attributes:
-        relative_loss: mean squared error on held-out queries over the variance of the outputs.
+        relative_loss: mean squared error on held-out queries over the variance of the outputs; the larger one of
+            those where students learn and those far from there.
         noise_floor: smallest relative loss that the teacher's own precision allows.
         error_bars: one standard deviation of every parameter in canonical form, one array for each
             of ``W_1, b_1, W_2, ...``; NaN where these queries do not determine the parameter.

@@ -86,6 +86,7 @@ def test_loss_never_rises(solver, activation):
 @pytest.mark.parametrize("change", [
     {"solver": "kvaerno5"}, {"steps": 20}, {"time": 3.0}, {"loss": 0.1}, {"gradient_norm": 0.05}, {"rtol": 1e-6},
     {"atol": 1e-9}, {"stage_tolerance": 1e-6}, {"first_step": 1e-5}, {"largest_step": 0.5},
+    {"patience": 1},
 ], ids=lambda c: next(iter(c)))
 def test_every_option_changes_something(change):
     before, after = flow(steps=40), flow(**{"steps": 40, **change})

@@ -15,8 +15,8 @@ from expandcluster.precision import float64
 
 
 @pytest.mark.parametrize(("sizes", "activation", "sharpness"), [
-    ((3, 5, 2), "g", None), ((4, 3, 5, 2), "tanh", None), ((2, 3, 4, 3, 1), "tanh", None), ((3, 1, 1), "relu", None),
-    ((3, 4, 3, 1), "relu", 5.0), ((3, 2), "tanh", None),
+    ((3, 5, 2), "g", None), ((4, 3, 5, 2), "tanh", None), ((2, 3, 4, 3, 1), "tanh", None), ((3, 4, 1), "relu", 5.0),
+    ((3, 2), "tanh", None),
 ])
 def test_hessian_is_that_of_the_loss(sizes, activation, sharpness):
     act = get_activation(activation)

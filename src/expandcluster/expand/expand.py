@@ -28,6 +28,7 @@ _HELD_OUT = 300  # samples that decide whether a student generalises
 _PROMISING = 1e-3  # relative loss of a student that another start may bring to the floor
 _MOST = 0.9  # share of the held-out samples on which a student must be right that has seen more samples
 _MORE = 4  # times as many samples for students that do not generalise
+_IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
 _LARGE = 2000  # parameters of a student that takes long
 _PRUNE = LMOptions(steps=100, patience=20)
 
@@ -94,7 +95,7 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
             break
     for wave in range(waves.waves):
         found = len(pool.floor_networks)
-        if not found or pool.agreeing() >= waves.enough:
+        if not found or pool.agreeing() >= waves.enough or found >= _IN_VAIN * waves.enough:
             break
         # The width at which the search succeeded: narrower students are faster, but rarely reach the floor.
         pool.add(sizes, samples_for(source, sizes), waves, seed + 1000 + wave, smooth_path=deep and wave % 4 < 3)

@@ -33,7 +33,7 @@ import jax.numpy as jnp
 from expandcluster.activations import Activation
 from expandcluster.errors import MissingExtra
 from expandcluster.expand.each_student import Chunks, End, chunks, each_student
-from expandcluster.expand.objective import MEMORY, mean_squared_error, relative_unit, status_at_end
+from expandcluster.expand.objective import MEMORY, Mark, mean_squared_error, relative_unit, status_at_end
 from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.networks import Population
 from expandcluster.options import GradientFlowOptions
@@ -55,6 +55,7 @@ class _State(NamedTuple):
     solver: Any
     controller: Any
     step: jax.Array
+    mark: Mark
 
 
 class _Limits(NamedTuple):
@@ -70,6 +71,7 @@ class _Limits(NamedTuple):
     first_step: Any
     largest_step: Any
     sharpness: Any
+    patience: Any
 
 
 @in_float64
@@ -121,8 +123,9 @@ def _flow(theta: jax.Array, free: jax.Array, *, samples: Chunks, limits: _Limits
         theta, after = jax.tree.map(lambda new, old: jnp.where(keep, new, old), (trial, after),
                                     (state.theta, state.solver))
         lost, gradient = objective.gradient(theta)
-        return _State(theta, lost, jnp.linalg.norm(gradient), jnp.asarray(time),
-                      jnp.minimum(until, limits.time), after, memory, state.step + 1)
+        norm, step = jnp.linalg.norm(gradient), state.step + 1
+        return _State(theta, lost, norm, jnp.asarray(time), jnp.minimum(until, limits.time), after, memory, step,
+                      state.mark.after(lost, norm, step))
 
     def reached(state: _State) -> jax.Array:
         return (state.loss <= limits.loss) | (state.gradient_norm <= limits.gradient_norm)
@@ -131,14 +134,16 @@ def _flow(theta: jax.Array, free: jax.Array, *, samples: Chunks, limits: _Limits
         return (state.step >= limits.steps) | (state.time >= limits.time)
 
     def stalled(state: _State) -> jax.Array:
-        """No step is short enough: at the rounding of the velocity, or where it jumps."""
-        return ~jnp.isfinite(state.loss) | (~over(state) & ~(state.until - state.time > _LEAST_STEP * state.time))
+        """No progress, or no step is short enough: at the rounding of the velocity, or where it jumps."""
+        short = ~over(state) & ~(state.until - state.time > _LEAST_STEP * state.time)
+        return ~jnp.isfinite(state.loss) | short | (state.step - state.mark.step >= limits.patience)
 
     lost, gradient = objective.gradient(theta)
-    start = jnp.zeros(())
+    norm, start = jnp.linalg.norm(gradient), jnp.zeros(())
     until, memory = controller.init(terms, start, limits.time, theta, limits.first_step, None, method.func, order)
-    first = _State(theta, lost, jnp.linalg.norm(gradient), start, jnp.minimum(jnp.asarray(until), limits.time),
-                   method.init(terms, start, until, theta, None), jax.tree.map(jnp.asarray, memory), jnp.asarray(0))
+    first = _State(theta, lost, norm, start, jnp.minimum(jnp.asarray(until), limits.time),
+                   method.init(terms, start, until, theta, None), jax.tree.map(jnp.asarray, memory), jnp.asarray(0),
+                   Mark(lost, norm, jnp.asarray(0)))
     end = jax.lax.while_loop(lambda s: ~reached(s) & ~stalled(s) & ~over(s), advance, first)
     return End(end.theta, end.loss, end.gradient_norm, end.step, status_at_end(reached(end), stalled(end)))
 

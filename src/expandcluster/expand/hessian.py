@@ -10,8 +10,8 @@ eta_q = sum_k r_k d f_k / d h_q, the block of layers l <= m is, summed over samp
     bends:    (sum_{q >= m} sum_u T_{q,l}[u, j] eta_q[u] sigma''(z_q[u]) T_{q,m}[u, J]) h_l[i] h_m[I],
     bilinear: eps_m[J] (d h_m[I] / d z_l[j]) h_l[i]    for l < m,
 
-h_l being the inputs of layer l. Its cost is that of the Gauss-Newton matrix, a hundredth of what
-automatic differentiation takes at a few hundred parameters.
+h_l being the inputs of layer l. Its cost is about that of the Gauss-Newton matrix: 1 ms at 161
+parameters and 1,000 samples, where automatic differentiation takes 46 ms.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from expandcluster.expand.gauss_newton import loss
 from expandcluster.expand.hessian import hessian
 from expandcluster.expand.population import Samples, Status
 
-__all__ = ["MEMORY", "Objective", "mean_squared_error", "relative_unit", "status_at_end"]
+__all__ = ["MEMORY", "Mark", "Objective", "mean_squared_error", "relative_unit", "status_at_end"]
 
 MEMORY = 2**25  # bytes for the temporary arrays of a chunk: fewer, larger sums of Hessians are faster
 
@@ -33,6 +33,21 @@ def relative_unit(samples: Samples) -> float:
 def status_at_end(reached: jax.Array, stalled: jax.Array) -> jax.Array:
     """The status of a student that ended because it reached its target, stalled, or else spent its steps."""
     return jnp.where(reached, int(Status.TARGET), jnp.where(stalled, int(Status.STALLED), int(Status.STEPS)))
+
+
+class Mark(NamedTuple):
+    """Loss and gradient norm when progress was last seen, and the step of that."""
+
+    loss: jax.Array
+    gradient_norm: jax.Array
+    step: jax.Array
+
+    def after(self, loss: jax.Array, gradient_norm: jax.Array, step: jax.Array) -> Mark:
+        """The mark after another step: progress is a fall of either by a tenth."""
+        moved = (loss < 0.9 * self.loss) | (gradient_norm < 0.9 * self.gradient_norm)
+        return Mark(jnp.where(moved, jnp.minimum(loss, self.loss), self.loss),
+                    jnp.where(moved, jnp.minimum(gradient_norm, self.gradient_norm), self.gradient_norm),
+                    jnp.where(moved, step, self.step))
 
 
 class Objective(NamedTuple):

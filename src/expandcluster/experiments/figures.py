@@ -64,11 +64,12 @@ def identifiability_figure(rows: Sequence[Row]) -> Axes:
     across = len(rhos) if wide else 2
     width = TWO_COLUMNS if across > 2 else ONE_COLUMN
     high = max(1.3, 0.24 * len(INPUTS) + 0.1)
-    figure = matplotlib().figure.Figure(figsize=(width, (2 if wide else 1) * (high + 0.55)), layout="constrained")
+    height = 2 * (high + 0.55) if wide else high + 0.7
+    figure = matplotlib().figure.Figure(figsize=(width, height), layout="constrained")
     parts = figure.subfigures(2, 1) if wide else figure.subfigures(1, 2)
     axes: list[Axes] = []
     for part, (of, head) in zip(parts, _HEADS.items(), strict=True):
-        _head(part, head if wide else f"{head.split(' by ')[0].split(' to ')[0]}, {rho_name(rhos[0])}")
+        _head(part, head if wide else f"{head.split(' by ')[0].split(' to ')[0]},\n{rho_name(rhos[0])}")
         for ax, rho in zip(part.subplots(1, len(rhos), squeeze=False)[0], rhos, strict=True):
             identifiability([row for row in rows if row.rho == rho], ax, of=of, inputs=INPUTS, hidden=HIDDEN)
             if wide:
@@ -106,7 +107,7 @@ def loss_figure(rows: Sequence[Row]) -> Axes:
             if j > 0:
                 ax.set_ylabel("")
     figure.supxlabel("line: median; dashed: floor; above: share of the students at it"
-                     + ("; search: width searched for" if None in rhos else ""), fontsize=7, color=GREY)
+                     + ("\nsearch: the width was searched for" if None in rhos else ""), fontsize=7, color=GREY)
     return axes[0, 0]
 
 

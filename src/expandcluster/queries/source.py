@@ -22,8 +22,9 @@ __all__ = ["Source", "open_source"]
 
 _BLOCK = 384  # rows drawn from one seed, so that a row does not depend on how many are drawn with it
 _MOST_UNUSABLE = 50  # inputs asked for each that can be used
-_STREAMS = ("train", "held out", "check")
+_STREAMS = ("train", "held out", "check", "far")
 _WIDE = 3.0  # so many times as far out are a third of some streams
+_FAR, _FARTHEST = 10.0, 30.0  # and so many times are far samples, of smooth activations and of kinked ones
 
 
 class Source:
@@ -177,6 +178,13 @@ class Source:
         """Held-out samples in the teacher's input space; a third of chosen ones lie three times as far out."""
         return self._stream("check", count)
 
+    def far(self, count: int) -> Samples:
+        """Held-out samples far from where students learn; none where inputs are given or bounded.
+
+        A neuron that is silent wherever students are trained shows here, if anywhere.
+        """
+        return self._stream("far", count if self.inputs is None and not self.region.bounded else 0)
+
     def _with_extra(self, samples: Samples) -> Samples:
         if not len(self.extra):
             return samples
@@ -217,16 +225,18 @@ class Source:
         for block in range(start // _BLOCK, -(-stop // _BLOCK)):
             rng = np.random.default_rng([self._seed, _STREAMS.index(name), block, int(inside)])
             rows = self.sampler.draw(rng, _BLOCK)
-            if name == "check" or self.wide:
+            if name == "far":
+                rows = self._widened(rows, every=1, factor=_FARTHEST if self.wide else _FAR)
+            elif name == "check" or self.wide:
                 rows = self._widened(rows, every=3)
             blocks.append(self.region.nearest(self._sliced(rows, rng) if inside else rows))
         first = start // _BLOCK * _BLOCK
         return np.concatenate(blocks)[start - first : stop - first]
 
-    def _widened(self, x: np.ndarray, every: int) -> np.ndarray:
+    def _widened(self, x: np.ndarray, every: int, factor: float = _WIDE) -> np.ndarray:
         """Every second, third, ... row moved away from the center, as far as the box allows."""
         x = x.copy()
-        x[::every] = self.sampler.center + _WIDE * (x[::every] - self.sampler.center)
+        x[::every] = self.sampler.center + factor * (x[::every] - self.sampler.center)
         return np.clip(x, self.region.low, self.region.high)
 
     def _sliced(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -279,6 +289,10 @@ class TableSource(Source):
         rows = self._rows["train"]
         rows = rows[self.link.usable(self.teacher.y[rows])]
         return self.teacher.x[rows], self.teacher.y[rows]
+
+    def far(self, count: int) -> Samples:
+        """None."""
+        return Samples(self.teacher.x[:0], self.teacher.y[:0], self.floor)
 
     def candidates(self, count: int, round_: int) -> np.ndarray:
         """Nothing may be asked."""
