@@ -61,7 +61,9 @@ def _held_out_loss(lifted: Network, network: Network, source: Source) -> float:
     asked = [(lifted, source.check(_CHECK)), (lifted, source.far(_FAR))]
     if not len(asked[0][1].x):  # the budget is spent
         asked.append((network, source.held_out(_CHECK)))
-    return max((one.relative_loss(which(one.x)) for which, one in asked if len(one.x)), default=np.inf)
+    least = max(source.floor, 1e-300)  # far samples may have another floor
+    return max((one.relative_loss(which(one.x)) * least / max(one.floor, least) for which, one in asked if len(one.x)),
+               default=np.inf)
 
 
 def _lifted_bars(lifted: Lift, network: Network, bars: tuple[np.ndarray, ...], center: np.ndarray

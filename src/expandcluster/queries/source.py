@@ -23,6 +23,7 @@ __all__ = ["Source", "open_source"]
 _BLOCK = 384  # rows drawn from one seed, so that a row does not depend on how many are drawn with it
 _MOST_UNUSABLE = 50  # inputs asked for each that can be used
 _STREAMS = ("train", "held out", "check", "far")
+_ABOVE_NOISE = 30.0  # floor of a loss over the squared noise
 _WIDE = 3.0  # so many times as far out are a third of some streams
 _FAR, _FARTHEST = 10.0, 30.0  # and so many times are far samples, of smooth activations and of kinked ones
 
@@ -181,9 +182,12 @@ class Source:
     def far(self, count: int) -> Samples:
         """Held-out samples far from where students learn; none where inputs are given or bounded.
 
-        A neuron that is silent wherever students are trained shows here, if anywhere.
+        A neuron that is silent wherever students are trained shows here, if anywhere. Most probabilities are
+        saturated out there, and the others have few digits: fewer samples, of a floor of their own.
         """
-        return self._stream("far", count if self.inputs is None and not self.region.bounded else 0)
+        far = self._stream("far", count if self.inputs is None and not self.region.bounded else 0)
+        noise = self.link.noise(far.y) ** 2 * far.answers / (far.total_variance or 1.0) if len(far.x) else 0.0
+        return Samples(far.x, far.y, max(self.floor, _ABOVE_NOISE * noise))
 
     def _with_extra(self, samples: Samples) -> Samples:
         if not len(self.extra):
@@ -200,7 +204,7 @@ class Source:
             at = self._at.get(name, 0)
             fresh = self._draw(name, at, at + count - len(x))
             fresh = fresh[: self.ledger.affordable(fresh)]
-            if not len(fresh) or at > _MOST_UNUSABLE * count + 1000:
+            if not len(fresh) or at > (0 if name == "far" else _MOST_UNUSABLE * count + 1000):
                 break
             kept, answers = self.usable(fresh)
             x, y = np.concatenate([x, kept]), np.concatenate([y, answers])
