@@ -31,10 +31,11 @@ def test_error_bars_cover_the_truth_at_their_rate(activation):
     for _ in range(12):
         x = rng.normal(size=(400, 3))
         y = network(x) + 1e-3 * rng.normal(size=(400, 2))
-        tuned = fine_tune(network, open_source(Teacher.from_data(x, y), QueryOptions(), 0))
+        source = open_source(Teacher.from_data(x, y), QueryOptions(), 0)
+        tuned = fine_tune(source.coordinates.lower(network), source)
         assert tuned is not None
-        order = open_source(Teacher.from_data(x, y), QueryOptions(), 0).full(0)
-        bars, names = error_bars(tuned, order)
+        tuned = source.coordinates.lift(tuned)
+        bars, names = error_bars(tuned, source.full(0))
         assert names == ()
         found = np.concatenate([p.reshape(-1) for pair in zip(unit_norm(tuned).weights, unit_norm(tuned).biases,
                                                               strict=True) for p in pair])

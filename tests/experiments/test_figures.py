@@ -47,7 +47,7 @@ def test_every_rho_has_its_panels_with_the_right_cells() -> None:
 def test_one_rho_fits_one_column() -> None:
     figure = identifiability_figure([ROW]).get_figure(root=True)
     assert len(figure.axes) == 2 and figure.get_size_inches()[0] == pytest.approx(3.3)
-    assert {"Students at the floor, $\\rho$ = 4", "Teachers recovered, $\\rho$ = 4"} <= set(texts(figure))
+    assert {"Students at the floor,\n$\\rho$ = 4", "Teachers recovered,\n$\\rho$ = 4"} <= set(texts(figure))
     assert loss_figure([ROW]).get_figure(root=True).get_size_inches()[0] == pytest.approx(3.3)
 
 

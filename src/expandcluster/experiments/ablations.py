@@ -27,11 +27,12 @@ from expandcluster.cluster.tree import cluster, cut_again
 from expandcluster.errors import BadInput
 from expandcluster.expand.population import Samples
 from expandcluster.experiments.rows import FLOOR, read_rows
-from expandcluster.experiments.synthetic import run_folder_of, run_synthetic
+from expandcluster.experiments.synthetic import run_folder_of, run_synthetic, teacher_for
 from expandcluster.networks import Network
-from expandcluster.options import ClusterOptions
+from expandcluster.options import ClusterOptions, QueryOptions
 from expandcluster.problems.synthetic import SyntheticProblem, synthetic_inputs
 from expandcluster.progress import Event, Progress, silent
+from expandcluster.queries.source import open_source
 from expandcluster.read_run import read_run, read_students
 from expandcluster.results import LayerClusters
 from expandcluster.storage import write_bytes
@@ -113,14 +114,14 @@ class _Case:
     """The kept students of one problem.
 
     Attributes:
-        problem: which.
+        truth: the teacher, on the coordinates the students were trained in.
         tree: the clustering that was kept; ``None`` where no student was trained.
         neurons: of all students, in canonical form.
         contribution: of each neuron, relative to the variance of the answers.
         losses: of each student.
     """
 
-    problem: SyntheticProblem
+    truth: Network
     tree: LayerClusters | None
     neurons: Neurons
     contribution: np.ndarray
@@ -169,19 +170,19 @@ def run_ablations(runs: Path, out: Path, rho: float = 4.0, *, train: bool = True
                               f"{runs}`.")
     tries: dict[tuple[str, str, float, int, int], list[tuple[bool, bool]]] = {}
     for number, problem in enumerate(sorted(problems), start=1):
-        case = _load(problem, run_folder_of(runs, problem, "lm", rho))
+        case = _load(problem, run_folder_of(runs, problem, "lm", rho), rho)
         for question, cut, value, clusters in _kept(case):
             key = question, cut, value, problem.inputs, problem.hidden
-            tries.setdefault(key, []).append(right(clusters, problem.teacher))
+            tries.setdefault(key, []).append(right(clusters, case.truth))
         progress(Event("benchmark", f"{number} of {len(problems)}: {problem.name}"))
     for n in map(int, QUESTIONS["samples"].values if train else ()):
         folder = out / "samples" / f"n={n}"
         run_synthetic(_TRAINED, "lm", (rho,), folder, progress, samples=n)
         for problem in _TRAINED:
-            case = _load(problem, run_folder_of(folder, problem, "lm", rho))
+            case = _load(problem, run_folder_of(folder, problem, "lm", rho), rho, n)
             for cut, options in CUTS.items():
                 key = "samples", cut, float(n), problem.inputs, problem.hidden
-                tries.setdefault(key, []).append(right(case.cut_again(options), problem.teacher))
+                tries.setdefault(key, []).append(right(case.cut_again(options), case.truth))
     points = tuple(Point(*key, len(found), sum(size for size, _ in found), sum(all_ for _, all_ in found))
                    for key, found in tries.items())
     write_bytes(out / "ablations.jsonl", "".join(json.dumps(dataclasses.asdict(p)) + "\n" for p in points).encode())
@@ -208,14 +209,16 @@ def right(clusters: LayerClusters | None, truth: Network) -> tuple[bool, bool]:
     return True, bool((distance[linear_sum_assignment(distance)] <= _CLOSE).all())
 
 
-def _load(problem: SyntheticProblem, folder: Path) -> _Case:
+def _load(problem: SyntheticProblem, folder: Path, rho: float, samples: int | None = None) -> _Case:
+    """A kept run; students, and the truth beside them, are on the coordinates they were trained in."""
     students, layers = read_students(folder), read_run(folder).layers
+    where = open_source(teacher_for(problem, rho, samples), QueryOptions(), problem.seed).coordinates
     x = synthetic_inputs(problem, 1000)
-    samples = Samples(x, problem.teacher(x))
+    unit = Samples(x, problem.teacher(x)).total_variance
     neurons = gather_neurons(students.networks, problem.teacher.activation.symmetry) if students.networks else Neurons(
         *(np.zeros((0, problem.inputs + 1)), *(np.zeros(0, kind) for kind in (bool, float, int, int))))
-    contribution = contributions(students.networks, x) / samples.total_variance if students.networks else np.zeros(0)
-    return _Case(problem, layers[0] if layers else None, neurons, contribution, students.losses)
+    contribution = contributions(students.networks, where.inside(x)) / unit if students.networks else np.zeros(0)
+    return _Case(where.lower(problem.teacher), layers[0] if layers else None, neurons, contribution, students.losses)
 
 
 def _kept(case: _Case) -> Iterator[tuple[str, str, float, LayerClusters | None]]:

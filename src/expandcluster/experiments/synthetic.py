@@ -41,7 +41,7 @@ from expandcluster.recover import recover
 from expandcluster.storage import write_json
 from expandcluster.teachers.base import Teacher
 
-__all__ = ["SETTINGS", "options_for", "run_folder_of", "run_synthetic"]
+__all__ = ["SETTINGS", "options_for", "run_folder_of", "run_synthetic", "teacher_for"]
 
 SETTINGS = ("default", "paper", "lm")
 _STUDENTS = {2: 20, 4: 20, 8: 10}  # N of the paper, by the hidden neurons of the teacher
@@ -135,7 +135,7 @@ def run_folder_of(out: Path, problem: SyntheticProblem, settings: str, rho: floa
 
 def _solve(problem: SyntheticProblem, settings: str, rho: float | None, samples: int | None, out: Path) -> Row:
     truth = problem.teacher
-    found = recover(_teacher(problem, rho, samples), activation=truth.activation, hidden_layers=1, seed=problem.seed,
+    found = recover(teacher_for(problem, rho, samples), activation=truth.activation, hidden_layers=1, seed=problem.seed,
                     options=options_for(problem, settings, rho, samples),
                     out=run_folder_of(out, problem, settings, rho))
     error = None
@@ -149,7 +149,7 @@ def _solve(problem: SyntheticProblem, settings: str, rho: float | None, samples:
         seconds=round(found.seconds, 3), queries=found.queries)
 
 
-def _teacher(problem: SyntheticProblem, rho: float | None, samples: int | None) -> Teacher:
+def teacher_for(problem: SyntheticProblem, rho: float | None, samples: int | None) -> Teacher:
     """The teacher itself where its width is searched for, else a table of its answers."""
     truth = problem.teacher
     if rho is None:
