@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from expandcluster.activations import Activation
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
@@ -93,16 +95,22 @@ def _off_kinks(network: Network, x: np.ndarray) -> np.ndarray:
 
 def _triangle(network: Network, theta: jax.Array, x: np.ndarray) -> np.ndarray:
     """The factor R of the Jacobian ``(samples * outputs, parameters)``, a chunk of samples at a time."""
-    sizes, activation = network.sizes, network.activation
+    chunk = max(64, 4 * len(theta) // network.sizes[-1])
+    triangle: np.ndarray = np.zeros((0, len(theta)))
+    for start in range(0, len(x), chunk):
+        part = x[start : start + chunk]
+        filled = np.concatenate([part, np.repeat(part[:1], chunk - len(part), axis=0)])  # one shape, one program
+        rows = np.asarray(_jacobian(theta, filled, sizes=network.sizes, activation=network.activation))
+        rows = rows[: len(part)].reshape(-1, len(theta))
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
+    return triangle
 
+
+@functools.partial(jax.jit, static_argnames=("sizes", "activation"))
+def _jacobian(theta: jax.Array, x: jax.Array, *, sizes: tuple[int, ...], activation: Activation) -> jax.Array:
+    """Derivatives ``(samples, outputs, parameters)`` of the answers."""
     def one(theta: jax.Array, row: jax.Array) -> jax.Array:
         weights, biases = unflatten(theta, sizes)
         return forward(weights, biases, activation, row[None])[0]
 
-    jacobian = jax.jit(jax.vmap(jax.jacrev(one), in_axes=(None, 0)))
-    chunk = max(64, 4 * len(theta) // sizes[-1])
-    triangle: np.ndarray = np.zeros((0, len(theta)))
-    for start in range(0, len(x), chunk):
-        rows = np.asarray(jacobian(theta, jnp.asarray(x[start : start + chunk]))).reshape(-1, len(theta))
-        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
-    return triangle
+    return jax.vmap(jax.jacrev(one), in_axes=(None, 0))(theta, x)

@@ -157,16 +157,17 @@ def _ask(points: np.ndarray, along: np.ndarray, shift: np.ndarray, source: Sourc
 @in_float64
 def _sensitivities(network: Network, z: np.ndarray) -> np.ndarray:
     """Derivatives ``(samples, outputs, hidden)`` of the outputs by the first preactivations."""
-    weights, biases = tuple(map(jnp.asarray, network.weights)), tuple(map(jnp.asarray, network.biases))
-    preactivations = jnp.asarray(z @ network.weights[0].T + network.biases[0])
-    upper = functools.partial(_above, weights[1:], biases[1:], network.activation)
-    return np.asarray(jax.vmap(jax.jacfwd(upper))(preactivations))
+    preactivations = z @ network.weights[0].T + network.biases[0]
+    return np.asarray(_slopes(network.weights[1:], network.biases[1:], preactivations, activation=network.activation))
 
 
-def _above(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], activation: Activation, p: jax.Array
-           ) -> jax.Array:
-    """Outputs for the first preactivations of one sample."""
-    return forward(weights, biases, activation, activation(p)[None])[0]
+@functools.partial(jax.jit, static_argnames="activation")
+def _slopes(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], preactivations: jax.Array, *,
+            activation: Activation) -> jax.Array:
+    def upper(p: jax.Array) -> jax.Array:
+        return forward(weights, biases, activation, activation(p)[None])[0]
+
+    return jax.vmap(jax.jacfwd(upper))(preactivations)
 
 
 @in_float64
@@ -182,20 +183,25 @@ def _solve(network: Network, preactivations: np.ndarray, steps: np.ndarray, y: n
         start: first weights ``(inputs, hidden)``.
         noise: standard deviation of an answer's error.
     """
-    weights, biases = tuple(map(jnp.asarray, network.weights)), tuple(map(jnp.asarray, network.biases))
-    one = functools.partial(_solve_one, weights[1:], biases[1:], activation=network.activation)
-    solve = jax.jit(jax.vmap(one, in_axes=(None, 0, 0, 0)))
-    found, covariances, squares = [], [], []
-    for low in range(0, len(start), _CHUNK):
-        rows = slice(low, low + _CHUNK)
-        u, covariance, error = solve(jnp.asarray(preactivations), steps[rows], y[rows], start[rows])
-        found.append(np.asarray(u))
-        covariances.append(np.asarray(covariance))
-        squares.append(np.asarray(error))
+    chunks = -(-len(start) // _CHUNK)
+    size = -(-len(start) // chunks)
+    pad = np.minimum(np.arange(chunks * size), len(start) - 1)  # chunks of one size share one program
+    parts = [_solve_chunk(network.weights[1:], network.biases[1:], preactivations, steps[rows], y[rows], start[rows],
+                          activation=network.activation) for rows in pad.reshape(chunks, size)]
+    found, covariance, errors = (np.concatenate([np.asarray(p) for p in part])[: len(start)]
+                                 for part in zip(*parts, strict=True))
     freedom = max(int(np.isfinite(y).sum()) - start.size, 1)
-    errors = np.concatenate(squares)
     variance = max(noise**2, float(errors.sum()) / freedom)
-    return np.concatenate(found), np.sqrt(variance * np.concatenate(covariances)), errors
+    return found, np.sqrt(variance * covariance), errors
+
+
+@functools.partial(jax.jit, static_argnames="activation")
+def _solve_chunk(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], preactivations: jax.Array,
+                 steps: jax.Array, y: jax.Array, start: jax.Array, *, activation: Activation
+                 ) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """:func:`_solve_one` for some of the inputs at once."""
+    one = functools.partial(_solve_one, weights, biases, activation=activation)
+    return jax.vmap(one, in_axes=(None, 0, 0, 0))(preactivations, steps, y, start)
 
 
 def _solve_one(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], preactivations: jax.Array,
