@@ -166,7 +166,7 @@ class _Pool:
         self.steps.extend(wave.steps.tolist())
         networks, losses = self._prune(wave, samples, options)
         strays = self._keep(networks, losses, samples)
-        if strays and self.source.available >= _MORE * len(samples.x):
+        if strays and not self.keep_all and self.source.available >= _MORE * len(samples.x):
             # They imitate on these samples only, where a kink is never seen: show them more.
             self.overfitted -= len(strays)
             samples = self.source.samples(_MORE * len(samples.x))

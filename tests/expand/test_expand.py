@@ -1,0 +1,23 @@
+"""Which students are kept."""
+
+from __future__ import annotations
+
+from tests.problems import random_teacher
+
+from expandcluster.expand import expand as module
+from expandcluster.expand.expand import expand
+from expandcluster.options import ExpandOptions, RecoverOptions
+from expandcluster.queries.row_space import RowSpace
+from expandcluster.queries.source import open_source
+from expandcluster.teachers.base import Teacher
+
+
+def test_each_student_is_kept_once_where_all_are(monkeypatch):
+    """Also those that are right on their samples only: twice, one student would count as two that agree."""
+    monkeypatch.setattr(module._Pool, "_right_share", lambda self, network: 0.0)
+    options = RecoverOptions(expand=ExpandOptions(students=3, waves=0, widths=(8,), prune=False, keep="all"))
+    source = open_source(Teacher.from_network(random_teacher((3, 2, 1), "tanh", 0)), options.queries, 0)
+    source.floor = 1e-20
+    students = expand(source, random_teacher((3, 2, 1), "tanh", 0).activation, 1, RowSpace(), options, 0)
+    assert students.overfitted > 0
+    assert len(students.networks) == len(students.all_losses) == 3
