@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import enum
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from expandcluster.cli_benchmark import app as benchmark
-from expandcluster.cli_common import EXACT, OTHER_VERDICT, Json
-from expandcluster.cli_common import fail as _fail
-from expandcluster.cli_common import interrupted as _interrupted
-from expandcluster.cli_common import set_up_jax as _set_up_jax
+from expandcluster.cli_common import EXACT, OTHER_VERDICT, Json, fail, interrupted, print_json, set_up_jax
 
 __all__ = ["app", "main"]
 
@@ -24,6 +20,7 @@ app = typer.Typer(
 )
 
 app.add_typer(benchmark, name="benchmark")
+
 
 class Sampler(enum.StrEnum):
     """Choices of --sampler."""
@@ -75,7 +72,7 @@ def recover(
     from expandcluster.terminal import print_recovery, watch
 
     try:
-        _set_up_jax()
+        set_up_jax()
         from expandcluster import recover as run
         from expandcluster.options import ExpandOptions, QueryOptions, RecoverOptions
         from expandcluster.queries.domain import Domain
@@ -95,11 +92,11 @@ def recover(
             recovery = run(asked, activation=activation, hidden_layers=hidden_layers, output=output, seed=seed,
                            inputs=rows, options=options, out=folder, progress=progress)
     except (BadInput, ExpandClusterError) as error:
-        _fail(error)
+        fail(error)
     except KeyboardInterrupt:
-        _interrupted()
+        interrupted()
     if as_json:
-        print(json.dumps(_strict(summary(recovery)), allow_nan=False))
+        print_json(summary(recovery))
     else:
         print_recovery(recovery)
     raise typer.Exit(EXACT if recovery.exact else OTHER_VERDICT)
@@ -128,12 +125,12 @@ def compare(
         networks = (open_network(name, before=kind) for name in (found, truth))
         result = distance(*networks, tolerance=tolerance, output=kind)
     except (BadInput, ExpandClusterError) as error:
-        _fail(error)
+        fail(error)
     if as_json:
-        print(json.dumps(_strict({
+        print_json({
             "sizes_match": result.sizes_match, "max_parameter_error": result.max_parameter_error,
             "exact": result.exact, "sizes": list(result.sizes), "true_sizes": list(result.true_sizes),
-        }), allow_nan=False))
+        })
     else:
         print_comparison(result)
     raise typer.Exit(EXACT if result.exact else OTHER_VERDICT)
@@ -153,8 +150,11 @@ def report(
 
         path = write_report(run, out)
     except (BadInput, ExpandClusterError) as error:
-        _fail(error)
-    print(json.dumps({"report": str(path)}) if as_json else path)
+        fail(error)
+    if as_json:
+        print_json({"report": str(path)})
+    else:
+        print(path)
 
 
 @app.command()
@@ -167,25 +167,20 @@ def demo(
     from expandcluster.terminal import print_demo, watch
 
     try:
-        _set_up_jax()
+        set_up_jax()
         from expandcluster.demo import run_demo
 
         with watch(quiet=as_json) as progress:
             result = run_demo(out, progress)
     except (BadInput, ExpandClusterError) as error:
-        _fail(error)
+        fail(error)
     except KeyboardInterrupt:
-        _interrupted()
+        interrupted()
     if as_json:
-        print(json.dumps(_strict(result.row()), allow_nan=False))
+        print_json(result.row())
     else:
         print_demo(result)
     raise typer.Exit(EXACT if result.recovery.exact and result.comparison.exact else OTHER_VERDICT)
-
-
-def _strict(values: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no NaN and no infinity: they become null."""
-    return {key: None if isinstance(v, float) and not abs(v) < float("inf") else v for key, v in values.items()}
 
 
 def _folder_name(teacher: str) -> str:

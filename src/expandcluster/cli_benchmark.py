@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from expandcluster.cli_common import OTHER_VERDICT, Json, fail, interrupted, set_up_jax
+from expandcluster.cli_common import OTHER_VERDICT, Json, fail, interrupted, print_json, set_up_jax
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,6 +51,7 @@ def synthetic(
 
     try:
         set_up_jax()
+        from expandcluster.experiments.figures import draw_synthetic
         from expandcluster.experiments.synthetic import run_synthetic
         from expandcluster.problems.synthetic import synthetic_problems
 
@@ -59,7 +59,7 @@ def synthetic(
         rhos = _factors(rho) if rho is not None else ((None,) if settings == "default" else (4.0,))
         with watch(quiet=as_json) as progress:
             rows = run_synthetic(problems, settings, rhos, out, progress)
-        figures = _draw(out)
+        figures = _figures(lambda: draw_synthetic(out))
     except (BadInput, ExpandClusterError) as error:
         fail(error)
     except KeyboardInterrupt:
@@ -68,9 +68,8 @@ def synthetic(
 
     summaries = summarise(rows)
     if as_json:
-        print(json.dumps({"rows": str(out / "rows.jsonl"), "figures": [str(f) for f in figures],
-                          "summaries": [{**dataclasses.asdict(s), "seconds_per_recovered": _number(
-                              s.seconds_per_recovered)} for s in summaries]}, allow_nan=False))
+        print_json({"rows": str(out / "rows.jsonl"), "figures": [str(figure) for figure in figures], "summaries": [
+            {**dataclasses.asdict(s), "seconds_per_recovered": s.seconds_per_recovered} for s in summaries]})
     else:
         _print(summaries, out, figures)
     if any(s.wrongly_exact for s in summaries):
@@ -105,7 +104,7 @@ def ablations(
     except KeyboardInterrupt:
         interrupted()
     if as_json:
-        print(json.dumps({"points": str(out / "ablations.jsonl"), "figures": [str(figure) for figure in figures]}))
+        print_json({"points": str(out / "ablations.jsonl"), "figures": [str(figure) for figure in figures]})
     else:
         _print_points(points, out, figures)
 
@@ -143,13 +142,6 @@ def _factors(text: str) -> tuple[float, ...]:
     return factors
 
 
-def _draw(out: Path) -> list[Path]:
-    """The figures of all rows so far."""
-    from expandcluster.experiments.figures import draw_synthetic
-
-    return _figures(lambda: draw_synthetic(out))
-
-
 def _figures(draw: Callable[[], list[Path]]) -> list[Path]:
     """What ``draw`` returns; none where Matplotlib is not installed."""
     from expandcluster.errors import MissingExtra
@@ -161,7 +153,6 @@ def _figures(draw: Callable[[], list[Path]]) -> list[Path]:
 
 
 def _print(summaries: tuple[Summary, ...], out: Path, figures: list[Path]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     table = Table("settings", "rho", "problems", "recovered", "wrongly called exact", "students at the floor",
@@ -170,22 +161,17 @@ def _print(summaries: tuple[Summary, ...], out: Path, figures: list[Path]) -> No
         table.add_row(s.settings, "-" if s.rho is None else f"{s.rho:g}", str(s.problems), str(s.recovered),
                       str(s.wrongly_exact), f"{s.reached:.0%}", f"{s.worst_error:.1e}", f"{s.seconds:,.0f}",
                       f"{s.slowest:.0f}", f"{s.seconds_per_recovered:.1f}")
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a pipe has no width, and no cell may be cut off
-        console = Console(highlight=False, width=160)
+    console = _console()
     console.print(table)
     _print_files(console, f"Rows: {out / 'rows.jsonl'}", out, figures)
 
 
 def _print_points(points: tuple[Point, ...], out: Path, figures: list[Path]) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from expandcluster.experiments.ablations import CUTS, QUESTIONS
 
-    console = Console(highlight=False)
-    if not console.is_terminal:  # a pipe has no width, and no cell may be cut off
-        console = Console(highlight=False, width=160)
+    console = _console()
     for name, question in QUESTIONS.items():
         values = sorted({p.value for p in points if p.question == name})
         if not values:
@@ -199,11 +185,15 @@ def _print_points(points: tuple[Point, ...], out: Path, figures: list[Path]) -> 
     _print_files(console, f"Points: {out / 'ablations.jsonl'}", out, figures)
 
 
+def _console() -> Console:
+    """The terminal; a pipe has no width, and no cell may be cut off there."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)
+
+
 def _print_files(console: Console, first: str, out: Path, figures: list[Path]) -> None:
     console.print(first, markup=False, soft_wrap=True)
     console.print(f"Figures: {out / 'figures'}" if figures else
                   "Figures need Matplotlib: pip install 'expandcluster[plot]'", markup=False, soft_wrap=True)
-
-
-def _number(value: float) -> float | None:
-    return value if math.isfinite(value) else None

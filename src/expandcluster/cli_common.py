@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
-__all__ = ["BAD_INPUT", "EXACT", "INTERRUPTED", "OTHER_VERDICT", "Json", "fail", "interrupted", "set_up_jax"]
+__all__ = ["BAD_INPUT", "EXACT", "INTERRUPTED", "OTHER_VERDICT", "Json", "fail", "interrupted", "print_json",
+           "set_up_jax"]
 
 EXACT, OTHER_VERDICT, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
 
@@ -38,3 +40,10 @@ def interrupted() -> NoReturn:
     """Say how to go on and leave."""
     print("expandcluster: interrupted; the same command goes on where this one stopped.", file=sys.stderr)
     raise typer.Exit(INTERRUPTED)
+
+
+def print_json(values: dict[str, Any]) -> None:
+    """One JSON object on standard output; JSON has no NaN and no infinity: they become null."""
+    from expandcluster.storage import strict
+
+    print(json.dumps(strict(values), allow_nan=False))

@@ -21,7 +21,7 @@ from safetensors.numpy import save
 from expandcluster.activations import Activation
 from expandcluster.errors import BadInput, ExpandClusterError
 
-__all__ = ["load", "names", "pack", "read_arrays", "unpack", "write_arrays", "write_bytes", "write_json"]
+__all__ = ["load", "names", "pack", "read_arrays", "strict", "unpack", "write_arrays", "write_bytes", "write_json"]
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -55,14 +55,15 @@ def _umask() -> int:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write strict JSON (NaN and infinities become null), atomically."""
-    write_bytes(path, (json.dumps(_strict(values), indent=2, allow_nan=False) + "\n").encode())
+    write_bytes(path, (json.dumps(strict(values), indent=2, allow_nan=False) + "\n").encode())
 
 
-def _strict(value: Any) -> Any:
+def strict(value: Any) -> Any:
+    """``value`` as strict JSON has it: NaN and infinities become null, NumPy's numbers Python's."""
     if isinstance(value, dict):
-        return {str(key): _strict(entry) for key, entry in value.items()}
+        return {str(key): strict(entry) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_strict(entry) for entry in value]
+        return [strict(entry) for entry in value]
     if isinstance(value, np.generic):
         value = value.item()
     if isinstance(value, float) and not np.isfinite(value):

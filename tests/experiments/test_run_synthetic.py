@@ -141,7 +141,7 @@ def _command(*arguments: object) -> Any:
 def test_the_command_solves_what_was_chosen(only: list[str], names: list[str], solved: list[dict[str, Any]],
                                             tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if len(only) > 1:
-        monkeypatch.setattr("expandcluster.cli_benchmark._draw", lambda out: [])
+        monkeypatch.setattr("expandcluster.experiments.figures.draw_synthetic", lambda out: [])
     filters = [word for text in only for word in ("--only", text)]
     done = _command(*filters, "--rho", "1,4", "--out", tmp_path / "out", "--json")
     assert done.exit_code == 0, done.output
@@ -155,7 +155,7 @@ def test_the_command_solves_what_was_chosen(only: list[str], names: list[str], s
 @pytest.mark.parametrize(("settings", "rho"), [("default", None), ("paper", 4.0), ("lm", 4.0)])
 def test_the_rho_of_every_settings(settings: str, rho: float | None, solved: list[dict[str, Any]], tmp_path: Path,
                                    monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("expandcluster.cli_benchmark._draw", lambda out: [])
+    monkeypatch.setattr("expandcluster.experiments.figures.draw_synthetic", lambda out: [])
     done = _command("--settings", settings, "--only", "d=2,r=2,seed=0", "--out", tmp_path / "out")
     assert done.exit_code == 0 and "Rows: " in done.stdout
     assert read_rows(tmp_path / "out" / "rows.jsonl")[0].rho == rho
@@ -163,7 +163,7 @@ def test_the_rho_of_every_settings(settings: str, rho: float | None, solved: lis
 
 def test_wrongly_called_exact_is_exit_code_3(solved: list[dict[str, Any]], tmp_path: Path,
                                              monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("expandcluster.cli_benchmark._draw", lambda out: [])
+    monkeypatch.setattr("expandcluster.experiments.figures.draw_synthetic", lambda out: [])
     other = synthetic_teacher(2, 2, 5)
     found = Recovery(other, Verdict.EXACT, 1e-31, 1e-32, 1, 1.0, None, (), np.ones(1), 0, {})
     monkeypatch.setattr(synthetic, "recover", lambda *_, **__: found)

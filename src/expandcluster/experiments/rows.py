@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from expandcluster.errors import BadInput, ExpandClusterError
+from expandcluster.storage import strict
 
 __all__ = ["FLOOR", "Row", "append_row", "read_rows"]
 
@@ -86,10 +85,9 @@ def append_row(path: Path, row: Row) -> None:
     Raises:
         ExpandClusterError: it could not be written; earlier rows are kept.
     """
-    values = {k: _finite(v) for k, v in dataclasses.asdict(row).items()}
     try:
         with path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values, allow_nan=False) + "\n")
+            file.write(json.dumps(strict(dataclasses.asdict(row)), allow_nan=False) + "\n")
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
@@ -120,9 +118,3 @@ def read_rows(path: Path) -> tuple[Row, ...]:
                            expected="one row of this experiment in each line",
                            remedy="Remove that line, or choose another folder with --out.") from error
     return tuple(rows)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
