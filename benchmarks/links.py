@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable
 
 import numpy as np
 from benchmarks.common import HEAD, machine, measure, random_teacher
+from scipy.special import expit, softmax
 
 import expandcluster as ec
 from expandcluster.errors import TeacherError
@@ -16,17 +18,8 @@ from expandcluster.queries.source import open_source
 
 Answer = Callable[[np.ndarray], np.ndarray]
 SHAPES = ((5, 4, 1), (5, 4, 4, 1), (30, 40, 1))
+over_classes = functools.partial(softmax, axis=1)
 ACTIVATIONS = ("tanh", "sigmoid", "erf", "softsign", "relu", "leaky_relu(0.1)", "softplus", "gelu")
-
-
-def softmax(z: np.ndarray) -> np.ndarray:
-    p = np.exp(z - z.max(axis=1, keepdims=True))
-    return p / p.sum(axis=1, keepdims=True)
-
-
-def logistic(z: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        return 1.0 / (1.0 + np.exp(-z))
 
 
 def in_float32(network: ec.Network) -> Answer:
@@ -38,7 +31,7 @@ def recovered() -> None:
     print(HEAD)
     rows = []
     for activation in ("tanh", "relu", "gelu"):
-        for output, outputs, link in (("softmax", 4, softmax), ("logistic", 1, logistic)):
+        for output, outputs, link in (("softmax", 4, over_classes), ("logistic", 1, expit)):
             truth = random_teacher((8, 6, outputs), activation, 1)
             for dtype in ("float64", "float32"):
                 answer = truth if dtype == "float64" else in_float32(truth)
@@ -57,7 +50,7 @@ def told() -> None:
                 truth = random_teacher(shape, activation, seed)
                 depth = f"{activation}, {len(shape) - 2} hidden"
                 for f in (truth, in_float32(truth)):
-                    counts[depth, "logistic", _taken(lambda x, f=f: logistic(f(x)), shape[0])] += 1
+                    counts[depth, "logistic", _taken(lambda x, f=f: expit(f(x)), shape[0])] += 1
                 for middle in (0.5, 0.53):
                     raw = _inside(truth, middle)
                     for f in (raw, in_float32(raw)):

@@ -68,7 +68,9 @@ def main(parts: tuple[str, ...] = tuple(PARTS), out: Path = Path("runs/synthetic
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--out", type=Path, default=Path("runs/synthetic"))
     arguments = parser.parse_args()
-    main(tuple(arguments.parts), arguments.out)
+    if unknown := [part for part in arguments.parts if part not in PARTS]:
+        parser.error(f"no part {unknown[0]!r}; there are {', '.join(PARTS)}")
+    main(tuple(arguments.parts or PARTS), arguments.out)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import scipy.special
 
 from expandcluster.activations import get_activation
+from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
+
+logistic = scipy.special.expit
+softmax = functools.partial(scipy.special.softmax, axis=1)
 
 
 def random_teacher(sizes: tuple[int, ...], activation: str, seed: int) -> Network:
@@ -23,14 +29,11 @@ def random_teacher(sizes: tuple[int, ...], activation: str, seed: int) -> Networ
     return Network(tuple(weights), tuple(biases), get_activation(activation))
 
 
-def softmax(z: np.ndarray) -> np.ndarray:
-    p = np.exp(z - z.max(axis=1, keepdims=True))
-    return p / p.sum(axis=1, keepdims=True)
-
-
-def logistic(z: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        return 1.0 / (1.0 + np.exp(-z))
+def imitation(sizes: tuple[int, ...], activation: str, floor: float) -> tuple[Network, Samples]:
+    """A teacher, and 200 of its answers for a trainer to imitate."""
+    teacher = random_teacher(sizes, activation, 0)
+    x = np.random.default_rng(1).normal(size=(200, sizes[0]))
+    return teacher, Samples(x, teacher(x), floor)
 
 
 def in_float32(network: Network) -> Callable[[np.ndarray], np.ndarray]:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from tests.problems import random_teacher
+from tests.problems import imitation
 
 from expandcluster.expand import each_student
 from expandcluster.expand.bfgs import _update, bfgs
@@ -30,9 +30,7 @@ from expandcluster.precision import float64, in_float64
 
 
 def problem(sizes=(3, 2, 2), floor=0.0):
-    teacher = random_teacher(sizes, "tanh", 0)
-    x = np.random.default_rng(1).normal(size=(200, 3))
-    return teacher, Samples(x, teacher(x), floor)
+    return imitation(sizes, "tanh", floor)
 
 
 def near(teacher, size, seed=0):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.problems import random_teacher
+from tests.problems import imitation
 
 from expandcluster.expand.adam import adam
 from expandcluster.expand.bfgs import bfgs
 from expandcluster.expand.gradient_flow import gradient_flow
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
 from expandcluster.expand.newton import newton
-from expandcluster.expand.population import Samples, Status
+from expandcluster.expand.population import Status
 from expandcluster.expand.slsqp import slsqp
 from expandcluster.networks import Network, random_population, stack
 from expandcluster.options import (
@@ -35,9 +35,7 @@ TRAINERS = [
 
 
 def problem(activation="tanh", floor=1e-26):
-    teacher = random_teacher((3, 2, 2), activation, 0)
-    x = np.random.default_rng(1).normal(size=(200, 3))
-    return teacher, Samples(x, teacher(x), floor)
+    return imitation((3, 2, 2), activation, floor)
 
 
 @pytest.mark.parametrize(("train", "options"), TRAINERS)

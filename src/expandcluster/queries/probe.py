@@ -9,7 +9,7 @@ import numpy as np
 from expandcluster.errors import TeacherError
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.noise import coarsest_type, line_noise, quantum, type_epsilon
-from expandcluster.queries.source import Source, TableSource
+from expandcluster.queries.source import ABOVE_NOISE, Source, TableSource
 
 __all__ = ["Probe", "probe_teacher"]
 
@@ -66,8 +66,8 @@ def probe_teacher(source: Source, progress: Progress = silent) -> Probe:
         spread = _spread(source.link.undo(told))
         noise, changing, single = max(source.options.noise, rounding / spread), False, kind != "float64"
     noise = max(noise, _saturation(source))
-    probe = Probe(noise, noise**2, max(_LEAST_FLOOR, 30.0 * noise**2), single, changing, source.region.dtype.name,
-                  spread)
+    floor = max(_LEAST_FLOOR, ABOVE_NOISE * noise**2)
+    probe = Probe(noise, noise**2, floor, single, changing, source.region.dtype.name, spread)
     progress(Event("probe", f"relative noise of the answers {noise:.1e}", {"noise": noise}))
     return probe
 

@@ -188,9 +188,8 @@ def _unexplained(source: Source, basis: np.ndarray, rng: np.random.Generator, er
         rng: draws the inputs.
         error: of the subspace, that of its least certain direction.
     """
-    x = source.sampler.draw(rng, _FRESH)
+    x = source.widened(source.sampler.draw(rng, _FRESH), every=3)
     start = source.sampler.center
-    x[::3] = np.clip(start + 3.0 * (x[::3] - start), source.region.low, source.region.high)
     slice_ = Coordinates(start, source.sampler.unit, basis)
     projected = slice_.outside(slice_.inside(x)) - start
     room = np.minimum(1.0, source.region.reach(start, projected))[:, None]  # projections may leave a box

@@ -18,12 +18,12 @@ from expandcluster.teachers.base import Teacher
 from expandcluster.teachers.links import Link
 from expandcluster.teachers.table import TableTeacher
 
-__all__ = ["Source", "open_source"]
+__all__ = ["ABOVE_NOISE", "Source", "open_source"]
 
 _BLOCK = 384  # rows drawn from one seed, so that a row does not depend on how many are drawn with it
 _MOST_UNUSABLE = 50  # inputs asked for each that can be used
 _STREAMS = ("train", "held out", "check", "far")
-_ABOVE_NOISE = 30.0  # floor of a loss over the squared noise
+ABOVE_NOISE = 30.0  # floor of a loss over the squared noise
 _WIDE = 3.0  # so many times as far out are a third of some streams
 _FAR, _FARTHEST = 10.0, 30.0  # and so many times are far samples, of smooth activations and of kinked ones
 
@@ -150,8 +150,7 @@ class Source:
 
     def in_slice(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Inputs ``(count, inputs)`` that may be asked, in the slice that students are trained in."""
-        x = self.sampler.draw(rng, count)
-        return self.region.nearest(x if self.basis is None else self._sliced(x, rng))
+        return self._placed(self.sampler.draw(rng, count), rng)
 
     def add(self, x: np.ndarray) -> np.ndarray:
         """Answers to chosen inputs ``(samples, inputs)``, which join the samples.
@@ -172,8 +171,7 @@ class Source:
         rng = np.random.default_rng([self._seed, 6, round_])
         if self.inputs is not None:
             return self.inputs[rng.permutation(len(self.inputs))[:count]]
-        x = self._widened(self.sampler.draw(rng, count), every=2)
-        return self.region.nearest(x if self.basis is None else self._sliced(x, rng))
+        return self._placed(self.widened(self.sampler.draw(rng, count), every=2), rng)
 
     def check(self, count: int) -> Samples:
         """Held-out samples in the teacher's input space; a third of chosen ones lie three times as far out."""
@@ -187,7 +185,7 @@ class Source:
         """
         far = self._stream("far", count if self.inputs is None and not self.region.bounded else 0)
         noise = self.link.noise(far.y) ** 2 * far.answers / (far.total_variance or 1.0) if len(far.x) else 0.0
-        return Samples(far.x, far.y, max(self.floor, _ABOVE_NOISE * noise))
+        return Samples(far.x, far.y, max(self.floor, ABOVE_NOISE * noise))
 
     def _with_extra(self, samples: Samples) -> Samples:
         if not len(self.extra):
@@ -230,18 +228,22 @@ class Source:
             rng = np.random.default_rng([self._seed, _STREAMS.index(name), block, int(inside)])
             rows = self.sampler.draw(rng, _BLOCK)
             if name == "far":
-                rows = self._widened(rows, every=1, factor=_FARTHEST if self.wide else _FAR)
+                rows = self.widened(rows, every=1, factor=_FARTHEST if self.wide else _FAR)
             elif name == "check" or self.wide:
-                rows = self._widened(rows, every=3)
+                rows = self.widened(rows, every=3)
             blocks.append(self.region.nearest(self._sliced(rows, rng) if inside else rows))
         first = start // _BLOCK * _BLOCK
         return np.concatenate(blocks)[start - first : stop - first]
 
-    def _widened(self, x: np.ndarray, every: int, factor: float = _WIDE) -> np.ndarray:
+    def widened(self, x: np.ndarray, every: int, factor: float = _WIDE) -> np.ndarray:
         """Every second, third, ... row moved away from the center, as far as the box allows."""
         x = x.copy()
         x[::every] = self.sampler.center + factor * (x[::every] - self.sampler.center)
         return np.clip(x, self.region.low, self.region.high)
+
+    def _placed(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The inputs nearest to ``x`` that may be asked, in the slice if there is one."""
+        return self.region.nearest(x if self.basis is None else self._sliced(x, rng))
 
     def _sliced(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Projections of ``x`` onto the slice; in a box stretched to reach all of the slice that lies in it.

@@ -29,6 +29,7 @@ _STAGES = {
     "cluster": "cluster their neurons and build one network",
     "fine_tune": "fine-tune all parameters",
     "challenge": "ask where the network is in doubt",
+    "lift": "find the weights on every input",
     "certify": "held-out loss and error bars",
 }
 
