@@ -61,9 +61,11 @@ def main(parts: tuple[str, ...] = tuple(PARTS), out: Path = Path("runs/synthetic
         rho = "" if summary.rho is None else f", rho={summary.rho:g}"
         print(f"\n### {summary.settings}{rho}\n\n{table(chosen)}\n\n"
               f"{summary.recovered} of {summary.problems} recovered, {summary.wrongly_exact} wrongly called exact, "
-              f"{summary.seconds:,.0f} s in all, {summary.seconds_per_recovered:.1f} s for each recovered teacher")
+              f"{summary.seconds:,.0f} s in all, {summary.seconds_per_recovered:.1f} processor seconds for each "
+              "recovered teacher")
     ratio = seconds_ratio(rows, ("paper", 4.0), ("default", None))
-    print(f"\nSeconds for each recovered teacher, the paper's settings over the default ones: {ratio:.1f}; {machine()}")
+    print("\nProcessor seconds for each recovered teacher, the paper's settings over the default ones: "
+          f"{ratio:.1f}; {machine()}")
 
 
 if __name__ == "__main__":

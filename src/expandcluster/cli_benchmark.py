@@ -156,7 +156,7 @@ def _print(summaries: tuple[Summary, ...], out: Path, figures: list[Path]) -> No
     from rich.table import Table
 
     table = Table("settings", "rho", "problems", "recovered", "wrongly called exact", "students at the floor",
-                  "largest error", "seconds", "slowest", "seconds per recovered")
+                  "largest error", "seconds", "slowest", "processor seconds per recovered")
     for s in summaries:
         table.add_row(s.settings, "-" if s.rho is None else f"{s.rho:g}", str(s.problems), str(s.recovered),
                       str(s.wrongly_exact), f"{s.reached:.0%}", f"{s.worst_error:.1e}", f"{s.seconds:,.0f}",

@@ -26,7 +26,7 @@ def test_the_sums() -> None:
     assert (found.problems, found.recovered, found.wrongly_exact) == (4, 2, 1)
     assert found.reached == pytest.approx(6 / 14)
     assert found.worst_error == 3e-12
-    assert (found.seconds, found.slowest, found.seconds_per_recovered) == (12.0, 6.0, 6.0)
+    assert (found.seconds, found.slowest, found.seconds_per_recovered) == (12.0, 6.0, 6.0)  # of 4 x 3 processor seconds
 
 
 def test_nothing_recovered_and_no_students() -> None:
@@ -37,8 +37,10 @@ def test_nothing_recovered_and_no_students() -> None:
 
 def test_the_ratio_is_over_problems_that_both_have_solved() -> None:
     paper, ours = ("paper", 4.0), ("default", None)
-    rows = [row(settings="paper", seconds=30.0), row(settings="paper", seed=1, seconds=50.0, max_parameter_error=None),
-            row(settings="paper", seed=2, seconds=1e6), row(rho=None, seconds=1.0), row(rho=None, seed=1, seconds=3.0)]
+    rows = [row(settings="paper", processor_seconds=30.0),
+            row(settings="paper", seed=1, processor_seconds=50.0, max_parameter_error=None),
+            row(settings="paper", seed=2, processor_seconds=1e6),
+            row(rho=None, processor_seconds=1.0), row(rho=None, seed=1, processor_seconds=3.0)]
     assert seconds_ratio(rows, paper, ours) == pytest.approx((80.0 / 1) / (4.0 / 2))
     assert math.isnan(seconds_ratio(rows, paper, ("default", 8.0)))
     lost = [row(settings="paper", max_parameter_error=None), row(rho=None)]

@@ -40,6 +40,7 @@ class Row:
         steps: training steps of all students together, those of pruning not counted.
         seconds: wall time of all stages.
         queries: inputs asked, or rows of the table.
+        processor_seconds: of all threads together; unlike ``seconds`` the same on a busy machine.
     """
 
     inputs: int
@@ -57,6 +58,7 @@ class Row:
     steps: int
     seconds: float
     queries: int
+    processor_seconds: float
 
     @property
     def recovered(self) -> bool:

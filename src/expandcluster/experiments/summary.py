@@ -25,6 +25,7 @@ class Summary:
         worst_error: largest parameter error among those recovered; 0 where none was.
         seconds: of all problems together.
         slowest: seconds of the slowest.
+        processor_seconds: of all problems together.
     """
 
     settings: str
@@ -36,11 +37,12 @@ class Summary:
     worst_error: float
     seconds: float
     slowest: float
+    processor_seconds: float
 
     @property
     def seconds_per_recovered(self) -> float:
-        """Seconds of all problems for each teacher recovered; infinite where none was."""
-        return self.seconds / self.recovered if self.recovered else math.inf
+        """Processor seconds of all problems for each teacher recovered; infinite where none was."""
+        return self.processor_seconds / self.recovered if self.recovered else math.inf
 
 
 def summarise(rows: Sequence[Row]) -> tuple[Summary, ...]:
@@ -53,7 +55,7 @@ def summarise(rows: Sequence[Row]) -> tuple[Summary, ...]:
 
 
 def seconds_ratio(rows: Sequence[Row], slow: tuple[str, float | None], fast: tuple[str, float | None]) -> float:
-    """Seconds per recovered teacher of ``slow`` over those of ``fast``, on the problems that both have solved.
+    """Processor seconds per recovered teacher of ``slow`` over those of ``fast``, on problems that both have solved.
 
     Returns:
         NaN where ``fast`` recovered none of them or no problem is in both; infinite where only ``slow`` recovered none.
@@ -72,4 +74,5 @@ def _one(settings: str, rho: float | None, rows: Sequence[Row]) -> Summary:
         wrongly_exact=sum(row.wrongly_exact for row in rows),
         reached=sum(row.reached for row in rows) / students if students else 0.0,
         worst_error=max((row.max_parameter_error or 0.0 for row in rows if row.recovered), default=0.0),
-        seconds=sum(row.seconds for row in rows), slowest=max(row.seconds for row in rows))
+        seconds=sum(row.seconds for row in rows), slowest=max(row.seconds for row in rows),
+        processor_seconds=sum(row.processor_seconds for row in rows))

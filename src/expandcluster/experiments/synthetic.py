@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -135,6 +136,7 @@ def run_folder_of(out: Path, problem: SyntheticProblem, settings: str, rho: floa
 
 def _solve(problem: SyntheticProblem, settings: str, rho: float | None, samples: int | None, out: Path) -> Row:
     truth = problem.teacher
+    start = time.process_time()
     found = recover(teacher_for(problem, rho, samples), activation=truth.activation, hidden_layers=1, seed=problem.seed,
                     options=options_for(problem, settings, rho, samples),
                     out=run_folder_of(out, problem, settings, rho))
@@ -146,7 +148,8 @@ def _solve(problem: SyntheticProblem, settings: str, rho: float | None, samples:
         students=len(found.losses), losses=tuple(found.losses.tolist()), at_floor=found.students_at_floor,
         found=None if found.hidden_sizes is None else found.hidden_sizes[0], max_parameter_error=error,
         verdict=found.verdict.name, relative_loss=found.relative_loss, steps=int(found.steps.sum()),
-        seconds=round(found.seconds, 3), queries=found.queries)
+        seconds=round(found.seconds, 3), queries=found.queries,
+        processor_seconds=round(time.process_time() - start, 3))
 
 
 def teacher_for(problem: SyntheticProblem, rho: float | None, samples: int | None) -> Teacher:
