@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from expandcluster.cli_benchmark import app as benchmark
-from expandcluster.cli_common import EXACT, OTHER_VERDICT, Json, fail, interrupted, print_json, set_up_jax
+from expandcluster.cli_common import EXACT, OTHER_VERDICT, Json, fail, interrupted, print_json, set_up_jax, whole_numbers
 
 __all__ = ["app", "main"]
 
@@ -62,6 +62,11 @@ def recover(
     noisy: Annotated[bool, typer.Option(
         "--noisy", help="Accept a teacher whose answers to the same input differ.")] = False,
     students: Annotated[int | None, typer.Option(min=1, help="Students trained side by side.")] = None,
+    widths: Annotated[str | None, typer.Option(
+        metavar="N,N,...", help="Hidden widths of the students, tried one after the other.")] = None,
+    effort: Annotated[float | None, typer.Option(
+        help="Floating-point operations of a training step up to which wider students are tried; 2e10 by default.")
+        ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of queries and students.")] = 0,
     out: Annotated[Path | None, typer.Option(
         help="Run folder; an interrupted run goes on there. Default: runs/TEACHER.")] = None,
@@ -84,9 +89,11 @@ def recover(
         domain = Domain.parse(box, integers)
         asked = open_teacher(teacher, input_size if rows is None else rows.shape[1], domain=domain,
                              probabilities=output in ("softmax", "logistic"))
+        given = {name: value for name, value in (("students", students), ("widths", whole_numbers("--widths", widths)),
+                                                 ("effort", effort)) if value is not None}
         options = RecoverOptions(queries=QueryOptions(domain=domain, sampler=sampler.value, scale=scale,
                                                       max_queries=max_queries, noisy=noisy),
-                                 expand=ExpandOptions() if students is None else ExpandOptions(students=students))
+                                 expand=ExpandOptions(**given))
         folder = out or Path("runs") / _folder_name(teacher)
         with watch(quiet=as_json) as progress:
             recovery = run(asked, activation=activation, hidden_layers=hidden_layers, output=output, seed=seed,

@@ -11,7 +11,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 __all__ = ["BAD_INPUT", "EXACT", "INTERRUPTED", "OTHER_VERDICT", "Json", "fail", "interrupted", "print_json",
-           "set_up_jax"]
+           "set_up_jax", "whole_numbers"]
 
 EXACT, OTHER_VERDICT, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
 
@@ -47,3 +47,20 @@ def print_json(values: dict[str, Any]) -> None:
     from expandcluster.storage import strict
 
     print(json.dumps(strict(values), allow_nan=False))
+
+
+def whole_numbers(option: str, text: str | None) -> tuple[int, ...] | None:
+    """``"8,16,32"`` as numbers; ``None`` where the option was not given.
+
+    Raises:
+        BadInput: it is something else.
+    """
+    from expandcluster.errors import BadInput
+
+    if text is None:
+        return None
+    parts = text.replace(" ", "").split(",")
+    if not all(part.isdecimal() for part in parts):
+        raise BadInput(option, got=repr(text), expected="whole numbers separated by commas",
+                       remedy=f"Write for example {option} 8,16,32.")
+    return tuple(int(part) for part in parts)

@@ -253,6 +253,8 @@ class ExpandOptions:
         enough: stop when this many students have reached the noise floor.
         waves: most waves after the width search; 0 for none.
         widths: hidden widths tried one after the other in the width search.
+        effort: floating-point operations of a training step up to which a second width is tried, and a tenth of
+            them for later ones: where two widths have failed, a third rarely succeeds.
         rho: students of the later waves are this much wider than the smallest network found.
         prune: whether neurons are removed inside students, which are then trained on.
         keep: which students are clustered: ``"floor"``, those that reached the noise floor, or
@@ -264,6 +266,7 @@ class ExpandOptions:
     enough: int = 4
     waves: int = 8
     widths: tuple[int, ...] = (4, 8, 16, 32, 64)
+    effort: float = 2e10
     rho: float = 2.0
     prune: bool = True
     keep: Literal["floor", "all"] = "floor"
@@ -276,6 +279,7 @@ class ExpandOptions:
         widths = self.widths if isinstance(self.widths, tuple) else ()
         _check(len(widths) > 0 and all(_is_count(w) for w in widths) and list(widths) == sorted(set(widths)),
                "widths", self.widths, "a tuple of growing positive integers")
+        _check(_is_positive(self.effort), "effort", self.effort, "a positive number")
         _check(_is_positive(self.rho) and self.rho >= 1, "rho", self.rho, "a number of at least 1")
         _check(isinstance(self.prune, bool), "prune", self.prune, "True or False")
         _check(self.keep in ("floor", "all"), "keep", self.keep, "'floor' or 'all'")

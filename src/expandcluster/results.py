@@ -32,8 +32,9 @@ class Verdict(enum.Enum):
     )
     CANNOT_IMITATE = (
         "No student could imitate the teacher: it is probably no multilayer perceptron with this "
-        "activation and this number of hidden layers. Try another activation or depth; for answers "
-        "that may be probabilities, another output; for noisy answers, say how noisy they are."
+        "activation and this number of hidden layers, or it is wider than the students. Try another activation "
+        "or depth, or other widths and more effort; for answers that may be probabilities, another output; "
+        "for noisy answers, say how noisy they are."
     )
     TOO_FEW_QUERIES = (
         "The queries are too few to determine a network: students that fit them disagree elsewhere. "

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.expand.gauss_newton import parameter_count
+from expandcluster.expand.gauss_newton import parameter_count, step_work
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
 from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.expand.prune import prune
@@ -30,6 +30,7 @@ _MOST = 0.9  # share of the held-out samples on which a student must be right th
 _MORE = 4  # times as many samples for students that do not generalise
 _IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
 _LARGE = 2000  # parameters of a student that takes long
+_MOST_WORK = 2e12  # floating-point operations of a training step at the first width
 _PRUNE = LMOptions(steps=100, patience=20)
 
 
@@ -86,7 +87,7 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     for wave, width in enumerate(_widths(waves, rows.rank)):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
         samples = samples_for(source, sizes)
-        if not _enough(samples, sizes):
+        if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, wave):
             break
         best = pool.add(sizes, samples, waves, seed + wave, smooth_path=deep)
         if not pool.floor_networks and deep and best < _PROMISING:  # another wave costs far less than wider students
@@ -116,6 +117,11 @@ def samples_for(source: Source, sizes: Sequence[int]) -> Samples:
 def _enough(samples: Samples, sizes: Sequence[int]) -> bool:
     """Whether there are clearly more answers than parameters."""
     return samples.answers >= 1.2 * parameter_count(sizes)
+
+
+def _most_work(options: ExpandOptions, failed: int) -> float:
+    """Operations that a training step may take after so many widths have failed."""
+    return _MOST_WORK if failed == 0 else options.effort if failed == 1 else options.effort / 10
 
 
 def train_wave(population: Population, samples: Samples, activation: Activation, trainers: Sequence[TrainerOptions], *,

@@ -22,7 +22,8 @@ import numpy as np
 from expandcluster.activations import Activation
 from expandcluster.networks import Array
 
-__all__ = ["assemble", "bytes_per_sample", "flatten", "gram", "gram_parts", "loss", "parameter_count", "unflatten"]
+__all__ = ["assemble", "bytes_per_sample", "flatten", "gram", "gram_parts", "loss", "parameter_count", "step_work",
+           "unflatten"]
 
 Parts = tuple[tuple[jax.Array, ...], ...]
 
@@ -30,6 +31,12 @@ Parts = tuple[tuple[jax.Array, ...], ...]
 def parameter_count(sizes: Sequence[int]) -> int:
     """Weights and biases of a network of layer sizes ``sizes``."""
     return sum((into + 1) * out for into, out in itertools.pairwise(sizes))
+
+
+def step_work(sizes: Sequence[int], samples: int) -> float:
+    """Floating-point operations of one Gauss-Newton step of a student, about."""
+    count = parameter_count(sizes)
+    return samples * count**2 / 2 + count**3 / 3  # symmetric parts of J'J are computed once: a quarter of it
 
 
 def bytes_per_sample(sizes: Sequence[int]) -> int:
