@@ -180,6 +180,26 @@ def test_one_percent_of_noise_is_never_exact():
     assert recovery.verdict is ec.Verdict.IMPRECISE and recovery.certificate.largest_error_bar > 1e-4
 
 
+@pytest.mark.parametrize("noise", [1e-8, 1e-4, 1e-2])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_parameters_are_as_exact_as_random_noise_allows(activation, noise):
+    truth = random_teacher((6, 5, 2), activation, 0)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(3000, 6))
+    spread = noise * truth(x).std()
+
+    def answer(x):
+        return truth(x) + spread * rng.normal(size=(len(x), 2))
+
+    asked = ec.RecoverOptions(queries=ec.QueryOptions(noisy=True))
+    for teacher, options in ((ec.Teacher.from_callable(answer, 6), asked),
+                             (ec.Teacher.from_data(x, answer(x)),
+                              ec.RecoverOptions(queries=ec.QueryOptions(noise=noise)))):
+        found = ec.recover(teacher, activation=activation, options=options)
+        assert found.verdict is ec.Verdict.IMPRECISE and found.hidden_sizes == (5,)
+        assert ec.compare(found, truth).max_parameter_error < 5 * found.certificate.largest_error_bar < 3 * noise
+
+
 @pytest.mark.parametrize("queries", [1, 2, 5, 10, 20, 40])
 def test_fewer_queries_than_parameters(queries):
     truth = random_teacher((6, 5, 1), "tanh", 0)  # 41 parameters, one output
@@ -187,6 +207,14 @@ def test_fewer_queries_than_parameters(queries):
     recovery = ec.recover(ec.Teacher.from_network(truth), activation="tanh", options=options)
     assert recovery.verdict is ec.Verdict.TOO_FEW_QUERIES and recovery.queries <= queries
     assert "more samples" in recovery.verdict.value
+
+
+@pytest.mark.parametrize("queries", [47, 77, 130])
+def test_a_budget_that_ends_in_the_middle_of_a_stage(queries):
+    truth = random_teacher((6, 5, 2), "tanh", 0)
+    options = ec.RecoverOptions(queries=ec.QueryOptions(max_queries=queries), expand=QUICK.expand)
+    recovery = ec.recover(ec.Teacher.from_network(truth), activation="tanh", options=options)
+    assert recovery.verdict is ec.Verdict.TOO_FEW_QUERIES and recovery.queries <= queries
 
 
 def test_fewer_rows_than_parameters():

@@ -47,7 +47,8 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
         bars = _lifted_bars(lifted, network, error_bars(network, samples, probe.noise)[0],
                             source.coordinates.center)
     else:
-        samples = Samples(source.coordinates.outside(samples.x), samples.y)
+        samples = (source.full(lifted.tuned) if lifted.tuned else
+                   Samples(source.coordinates.outside(samples.x), samples.y))
         bars = error_bars(lifted.network, samples, probe.noise)[0]
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
     size = max(float(np.abs(p).max()) for p in (*lifted.network.weights, *lifted.network.biases))
@@ -91,7 +92,7 @@ def _lifted_bars(lifted: Lift, network: Network, bars: tuple[np.ndarray, ...], c
 
 def judge(certificate: Certificate | None, students: Students, probe: Probe, *, enough: int) -> Verdict:
     """The verdict that the evidence supports; doubt is never decided in favour of exact."""
-    if certificate is None or not certificate.relative_loss <= 100 * probe.floor:
+    if certificate is None or not certificate.relative_loss <= probe.allowed:
         too_few = students.overfitted > students.at_floor or students.tried == 0 or students.at_floor > 0
         return Verdict.TOO_FEW_QUERIES if too_few else Verdict.CANNOT_IMITATE
     if certificate.undetermined:

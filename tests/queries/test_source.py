@@ -81,7 +81,10 @@ def test_samples_inside_a_subspace_are_its_coordinates():
     samples = source.samples(30)
     assert samples.x.shape == (30, 2)
     np.testing.assert_allclose(samples.y, random_teacher((4, 3, 2), "tanh", 0)(samples.x @ source.basis.T), atol=1e-12)
-    assert source.full(30).x.shape == (30, 4)
+    full = source.full(20)  # those thirty, and twenty that lie anywhere
+    assert full.x.shape == (50, 4)
+    outside = np.linalg.norm(full.x - full.x @ source.basis @ source.basis.T, axis=1)
+    assert (outside[:30] < 1e-12).all() and (outside[30:] > 1e-3).all()
 
 
 def test_a_float32_teacher_is_asked_what_it_can_see():

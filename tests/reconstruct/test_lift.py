@@ -9,6 +9,7 @@ import pytest
 from tests.problems import random_teacher
 
 import expandcluster as ec
+from expandcluster.certify import error_bars
 from expandcluster.options import QueryOptions
 from expandcluster.queries.domain import Domain
 from expandcluster.queries.probe import Probe
@@ -54,7 +55,8 @@ def test_steps_keep_to_the_box():
     assert ec.compare(lifted.network, truth).max_parameter_error < 1e-10
 
 
-def test_noise_is_met_by_more_base_points_and_shows_in_the_bars():
+def test_noise_is_met_by_more_base_points_and_shows_in_the_bars(monkeypatch):
+    monkeypatch.setattr("expandcluster.reconstruct.lift._AFFORDABLE", 0.0)  # nothing is fine-tuned afterwards
     truth = random_teacher((20, 4, 3), "tanh", 0)
     network, source = in_slice(truth)
     rng = np.random.default_rng(0)
@@ -64,6 +66,18 @@ def test_noise_is_met_by_more_base_points_and_shows_in_the_bars():
     deviations = np.abs(rough.network.weights[0] - truth.weights[0]) / rough.bars
     assert 0.5 < np.sqrt(np.mean(deviations**2)) < 2.0
     assert np.nanmax(exact.bars) < 1e-5
+
+
+def test_noise_averages_out_where_all_parameters_are_tuned():
+    truth = random_teacher((20, 4, 3), "tanh", 0)
+    network, source = in_slice(truth)
+    rng = np.random.default_rng(0)
+    source.ask = lambda x, again=0: truth(x) + 1e-7 * rng.normal(size=(len(x), 3))
+    lifted = lift(network, source, dataclasses.replace(PROBE, noise=1e-7, noise_floor=1e-14, single=True))
+    assert lifted.tuned == 6 * truth.parameters / 3 and not lifted.bars.size
+    bars, _ = error_bars(lifted.network, source.full(lifted.tuned))
+    deviations = np.abs(lifted.network.weights[0] - truth.weights[0]) / bars[0]
+    assert 0.7 < np.sqrt(np.mean(deviations**2)) < 1.4
 
 
 def test_weights_that_no_step_shows_are_open():

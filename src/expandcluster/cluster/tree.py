@@ -49,7 +49,7 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
     labels = np.full(len(vectors), -1)
     support: list[int] = []
     angle: list[float] = []
-    for members in (np.flatnonzero(flat == c) for c in range(flat.max() + 1)):
+    for members in (np.flatnonzero(flat == c) for c in range(int(flat.max(initial=-1)) + 1)):
         found_in = len(np.unique(student[members]))
         spread = _median_angle(vectors[members])
         if found_in >= least and spread <= options.beta:

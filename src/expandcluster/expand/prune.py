@@ -64,7 +64,7 @@ def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, 
     """Make every promising student as small as it gets.
 
     Args:
-        trained: students after training; those above a relative loss of 1e-6 are left alone.
+        trained: students after training; those above a relative loss of 1e-6 and above the noise floor are left alone.
         samples: queries and answers.
         activation: of the hidden layers.
         train: trains a population on samples for a moderate number of steps.
@@ -79,9 +79,10 @@ def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, 
     loss = trained.loss.copy()
     best = loss.copy()
     bite = np.array([max(1, sum(n.hidden_sizes) // 4) for n in students])  # neurons removed at once
-    tries = np.where(loss <= _LOW, 0, _TRIES)
+    low_loss = max(_LOW, samples.floor)
+    tries = np.where(loss <= low_loss, 0, _TRIES)
     if students[0].parameters > _LARGE:  # of large students that are not at the floor only the best are worth it
-        low = [s for s in np.argsort(loss, kind="stable") if samples.floor < loss[s] <= _LOW]
+        low = [s for s in np.argsort(loss, kind="stable") if samples.floor < loss[s] <= low_loss]
         tries[low[_BEST:]] = _TRIES
     while (active := np.flatnonzero(tries < _TRIES)).size:
         smaller = [_without_cheapest(students[s], x, unit, bite[s], tries[s], least) for s in active]

@@ -15,6 +15,7 @@ __all__ = ["Probe", "probe_teacher"]
 
 _PILOT, _AGAIN, _SEEN = 48, 9, 4  # inputs asked first, asked again, asked as coarser types would see them
 _COARSER, _CONTROL = ("float32", "float16", "bfloat16"), 5  # 5: bits of a type that nothing computes in
+_ABOVE_RANDOM = 1.5  # as ABOVE_NOISE, of random noise, whose size is well known
 _LEAST_FLOOR = 1e-26  # a float64 student cannot be told from its teacher below this relative loss
 _UNIFORM = 12.0**-0.5  # standard deviation of a rounding error of at most half a step either way
 
@@ -31,6 +32,7 @@ class Probe:
         changing: whether it answers the same question differently.
         sees: the type in which it sees its inputs.
         spread: standard deviation of its answers.
+        random: whether its noise is random and of a well-known size: measured in repeated answers, or stated.
     """
 
     noise: float
@@ -40,6 +42,12 @@ class Probe:
     changing: bool = False
     sees: str = "float64"
     spread: float = 1.0
+    random: bool = False
+
+    @property
+    def allowed(self) -> float:
+        """Largest relative loss, on inputs that were not trained on, of a network that imitates the teacher."""
+        return (2.0 if self.random else 100.0) * self.floor
 
     @property
     def tolerance(self) -> float:
@@ -66,8 +74,9 @@ def probe_teacher(source: Source, progress: Progress = silent) -> Probe:
         spread = _spread(source.link.undo(told))
         noise, changing, single = max(source.options.noise, rounding / spread), False, kind != "float64"
     noise = max(noise, _saturation(source))
-    floor = max(_LEAST_FLOOR, ABOVE_NOISE * noise**2)
-    probe = Probe(noise, noise**2, floor, single, changing, source.region.dtype.name, spread)
+    random = changing or (isinstance(source, TableSource) and 0 < source.options.noise == noise)
+    floor = max(_LEAST_FLOOR, (_ABOVE_RANDOM if random else ABOVE_NOISE) * noise**2)
+    probe = Probe(noise, noise**2, floor, single, changing, source.region.dtype.name, spread, random)
     progress(Event("probe", f"relative noise of the answers {noise:.1e}", {"noise": noise}))
     return probe
 
@@ -95,7 +104,9 @@ def _measure(source: Source) -> tuple[float, float, bool, bool]:
     if not changing and not decimal:
         source.sees(seen)
     single = kind != "float64" or source.region.dtype != np.float64
-    difference = link.undo(again) - y[:_AGAIN]
+    if changing and source.available >= 4 * _PILOT:
+        again = source.answers(points, again=2)
+    difference = link.undo(again) - y[: len(again)]
     change = float(np.sqrt(np.mean(difference[np.isfinite(difference)] ** 2) / 2)) if link.usable(again).any() else 0.0
     noise = max(rounding, change) / spread
     if source.inputs is None and not changing and source.available >= 4 * _PILOT:

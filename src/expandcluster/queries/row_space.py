@@ -152,6 +152,8 @@ def _search(differences: _Differences, rng: np.random.Generator) -> RowSpace:
             if len(rows) >= most + _MORE and (rank is None or rank > most):
                 break
             continue
+        if source.available < 2 * _FRESH:  # a rank that nothing confirms is none
+            break
         unexplained = _unexplained(source, basis[:rank].T, rng, error / values[rank - 1])
         if unexplained is None:
             return RowSpace(basis[:rank].T, values) if rank <= most else RowSpace(None, values)

@@ -22,7 +22,7 @@ __all__ = ["ABOVE_NOISE", "Source", "open_source"]
 
 _BLOCK = 384  # rows drawn from one seed, so that a row does not depend on how many are drawn with it
 _MOST_UNUSABLE = 50  # inputs asked for each that can be used
-_STREAMS = ("train", "held out", "check", "far")
+_STREAMS = ("train", "held out", "check", "far", "open")
 ABOVE_NOISE = 30.0  # floor of a loss over the squared noise
 _WIDE = 3.0  # so many times as far out are a third of some streams
 _FAR, _FARTHEST = 10.0, 30.0  # and so many times are far samples, of smooth activations and of kinked ones
@@ -145,8 +145,11 @@ class Source:
         return self._in_coordinates(self._stream("held out", count))
 
     def full(self, count: int) -> Samples:
-        """At least ``count`` training samples in the teacher's input space, with all that were asked before."""
-        return self._with_extra(self._stream("train", max(count, self.drawn)))
+        """Training samples in the teacher's input space: at least ``count``, or so many outside the slice as well."""
+        if self.basis is None:
+            return self._with_extra(self._stream("train", max(count, self.drawn)))
+        inside, outside = self._with_extra(self._stream("train", self.drawn)), self._stream("open", count)
+        return Samples(np.concatenate([inside.x, outside.x]), np.concatenate([inside.y, outside.y]), self.floor)
 
     def in_slice(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Inputs ``(count, inputs)`` that may be asked, in the slice that students are trained in."""

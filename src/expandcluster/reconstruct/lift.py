@@ -10,19 +10,26 @@ input i gives
 with g the part of the network above the first preactivations: for every input a least-squares problem of
 its own, in as many unknowns as there are neurons, solved by Gauss-Newton. The step may be large: no
 derivative is approximated. Base points are chosen so that together they see every neuron.
+
+Where answers are noisy and the network is small enough, all its parameters are then fine-tuned on inputs
+drawn outside the slice: random errors average out over all answers, in the steps only over those of one input.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.networks import Network, forward
+from expandcluster.expand.gauss_newton import step_work
+from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.networks import Network, forward, stack
+from expandcluster.options import LMOptions
 from expandcluster.precision import in_float64
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.probe import Probe
@@ -37,6 +44,9 @@ _MOST = 4  # times as many base points as the fewest that can determine a neuron
 _CHUNK = 128  # inputs solved for at once
 _ITERATIONS = 12
 _SURE = 20.0  # expected errors that must fit into the tolerance
+_NOISY = 1e-12  # relative noise of answers above which fine-tuning makes a difference
+_TUNE = LMOptions(steps=100, patience=8, damping=1e-8)
+_AFFORDABLE = 2e10  # floating-point operations of one of its steps
 _BLIND = 1e-9  # of the largest singular value: what the base points do not see
 
 
@@ -47,13 +57,15 @@ class Lift:
     Attributes:
         network: on all inputs; ``None`` where there was none.
         bars: one standard deviation of each weight of the first layer, ``(hidden, inputs)``, NaN where no base
-            point sees it; empty where the network was found on all inputs from the start.
+            point sees it; empty where the network was found or fine-tuned on all inputs.
         loss: mean squared error of the steps' answers over the variance of the answers; 0 where none was asked.
+        tuned: samples outside the slice on which all parameters were fine-tuned.
     """
 
     network: Network | None
     bars: np.ndarray
     loss: float
+    tuned: int = 0
 
 
 def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, progress: Progress = silent) -> Lift:
@@ -91,7 +103,24 @@ def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, p
                    f"{loss:.1e}", {"loss": loss}))
     first = weights.T
     bias = network.biases[0] - first @ where.center
-    return Lift(Network((first, *network.weights[1:]), (bias, *network.biases[1:]), network.activation), bars.T, loss)
+    lifted = Network((first, *network.weights[1:]), (bias, *network.biases[1:]), network.activation)
+    return _tuned(Lift(lifted, bars.T, loss), source, probe, progress)
+
+
+def _tuned(lifted: Lift, source: Source, probe: Probe, progress: Progress) -> Lift:
+    """All parameters fine-tuned on inputs outside the slice, where that pays and can be afforded."""
+    network = lifted.network
+    assert network is not None
+    count = math.ceil(source.options.per_parameter * network.parameters / network.sizes[-1])
+    if probe.noise <= _NOISY or step_work(network.sizes, count + source.drawn) > _AFFORDABLE:
+        return lifted
+    samples = dataclasses.replace(source.full(count), floor=0.0)
+    if samples.answers < 2 * network.parameters:
+        return lifted
+    trained = levenberg_marquardt(stack([network], network.sizes), samples, network.activation, _TUNE)
+    progress(Event("lift", f"fine-tuned outside the slice too: relative loss {trained.loss[0]:.1e}",
+                   {"loss": float(trained.loss[0])}))
+    return Lift(trained.population.network(0, network.activation), np.zeros((0, 0)), lifted.loss, count)
 
 
 def _base_points(network: Network, source: Source, probe: Probe, rng: np.random.Generator) -> np.ndarray:
