@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from expandcluster.cli_benchmark import app as benchmark
-from expandcluster.cli_common import EXACT, OTHER_VERDICT, Json, fail, interrupted, print_json, set_up_jax, whole_numbers
+from expandcluster.cli_common import (
+    EXACT,
+    OTHER_VERDICT,
+    Json,
+    fail,
+    interrupted,
+    print_json,
+    set_up_jax,
+    whole_numbers,
+)
 
 __all__ = ["app", "main"]
 
@@ -89,11 +98,11 @@ def recover(
         domain = Domain.parse(box, integers)
         asked = open_teacher(teacher, input_size if rows is None else rows.shape[1], domain=domain,
                              probabilities=output in ("softmax", "logistic"))
-        given = {name: value for name, value in (("students", students), ("widths", whole_numbers("--widths", widths)),
-                                                 ("effort", effort)) if value is not None}
+        given: dict[str, Any] = {"students": students, "widths": whole_numbers("--widths", widths), "effort": effort}
+        expand = ExpandOptions(**{name: value for name, value in given.items() if value is not None})
         options = RecoverOptions(queries=QueryOptions(domain=domain, sampler=sampler.value, scale=scale,
                                                       max_queries=max_queries, noisy=noisy),
-                                 expand=ExpandOptions(**given))
+                                 expand=expand)
         folder = out or Path("runs") / _folder_name(teacher)
         with watch(quiet=as_json) as progress:
             recovery = run(asked, activation=activation, hidden_layers=hidden_layers, output=output, seed=seed,
