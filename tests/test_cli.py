@@ -114,7 +114,7 @@ def test_a_function_in_the_working_directory(tmp_path):
     (["recover", "no.module:f", "--activation", "tanh", "--input-size", "2"], ["module"]),
     (["recover", "TRUTH", "--activation", "tanhh"], ["Did you mean 'tanh'"]),
     (["recover", "TRUTH", "--activation", "leaky_relu(x)"], ["finite number"]),
-    (["recover", "TRUTH", "--activation", "tanh", "--hidden-layers", "0"], ["hidden-layers"]),
+    (["recover", "TRUTH", "--activation", "tanh", "--hidden-layers", "0"], ["hidden_layers"]),
     (["recover", "TRUTH", "--activation", "tanh", "--output", "sigmoid"], ["Did you mean 'logistic'"]),
     (["recover", "TRUTH", "--activation", "tanh", "--output", "softmax"], ["probabilities from 0 to 1", "raw"]),
     (["compare", "TRUTH", "TRUTH", "--output", "softmx"], ["Did you mean 'softmax'"]),

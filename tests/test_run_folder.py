@@ -56,7 +56,7 @@ class Counting(Teacher):
 
 
 def _about(**changes: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {"teacher": Teacher.from_network(NETWORK), "activation": TANH, "hidden_layers": 1,
+    values: dict[str, Any] = {"teacher": Teacher.from_network(NETWORK), "activations": (TANH,), "depths": (1,),
                               "output": "auto", "seed": 0, "inputs": None, "options": RecoverOptions()}
     return describe(**{**values, **changes})
 
@@ -199,7 +199,7 @@ from expandcluster.teachers import Teacher
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 teacher = Teacher.from_callable(lambda x: x[:, :1], 2)
 try:
-    with open_run(Path(sys.argv[1]), {"outputs": 1}, get_activation("tanh")) as run:
+    with open_run(Path(sys.argv[1]), {"outputs": 1}, (get_activation("tanh"),)) as run:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
         Ledger(teacher, None, run.answers).ask(np.arange(200.0).reshape(100, 2))
 except ExpandClusterError as error:
@@ -220,7 +220,7 @@ def test_a_write_that_is_cut_short_is_explained(tmp_path: Path) -> None:
 
 def test_a_run_in_memory_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with open_run(None, _about(), TANH) as run:
+    with open_run(None, _about(), (TANH,)) as run:
         assert run.folder is run.answers is None
         assert run.stage("probe", lambda: PROBE) == PROBE
         assert set(run.timings) == {"probe"} and run.seconds >= 0
@@ -230,11 +230,11 @@ def test_a_run_in_memory_keeps_nothing(tmp_path: Path, monkeypatch: pytest.Monke
 def test_finished_stages_are_not_run_again(tmp_path: Path) -> None:
     stages: dict[str, Any] = {"probe": PROBE, "reduce": RowSpace(np.eye(2)[:, :1], np.array([2.0, 0.0])),
                               "cluster": Reconstruction(NETWORK, ()), "fine_tune": NETWORK, "certify": None}
-    with open_run(tmp_path / "run", _about(), TANH) as run:
+    with open_run(tmp_path / "run", _about(), (TANH,)) as run:
         for name, value in stages.items():
             assert run.stage(name, lambda x: x, value) is value
         timings = dict(run.timings)
-    with open_run(tmp_path / "run", _about(), TANH) as run:
+    with open_run(tmp_path / "run", _about(), (TANH,)) as run:
         found = {name: run.stage(name, pytest.fail, "run again") for name in stages}
         assert run.timings == timings
     assert found["probe"] == PROBE and found["certify"] is None
@@ -249,17 +249,17 @@ def test_a_stage_that_fails_is_run_again(tmp_path: Path) -> None:
     def fail() -> Probe:
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), open_run(tmp_path / "run", _about(), TANH) as run:
+    with pytest.raises(KeyboardInterrupt), open_run(tmp_path / "run", _about(), (TANH,)) as run:
         run.stage("probe", fail)
-    with open_run(tmp_path / "run", _about(), TANH) as run:
+    with open_run(tmp_path / "run", _about(), (TANH,)) as run:
         assert run.stage("probe", lambda: PROBE) == PROBE
 
 
 CHANGED: dict[str, tuple[dict[str, Any], str]] = {
     "seed": ({"seed": 1}, "seed is 0; expected seed 1"),
-    "depth": ({"hidden_layers": 2}, "hidden_layers is 1; expected hidden_layers 2"),
+    "depth": ({"depths": (2,)}, "hidden_layers is 1; expected hidden_layers 2"),
     "output": ({"output": "softmax"}, "output is 'auto'; expected output 'softmax'"),
-    "activation": ({"activation": get_activation("relu")}, "activation is 'tanh'; expected activation 'relu'"),
+    "activation": ({"activations": (get_activation("relu"),)}, "activation is 'tanh'; expected activation 'relu'"),
     "teacher": ({"teacher": Teacher.from_network(random_teacher((2, 3, 1), "tanh", 1))}, "fingerprint is '"),
     "kind of teacher": ({"teacher": Counting()}, "fingerprint is '.*'; expected fingerprint ''"),
     "inputs": ({"inputs": X}, "asked_inputs is None; expected asked_inputs '"),
@@ -270,25 +270,25 @@ CHANGED: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("case", CHANGED)
 def test_another_run_is_refused_and_what_differs_is_named(case: str, tmp_path: Path) -> None:
-    with open_run(tmp_path / "run", _about(), TANH) as run:
+    with open_run(tmp_path / "run", _about(), (TANH,)) as run:
         run.stage("probe", lambda: PROBE)
     before = _contents(tmp_path / "run")
     changes, message = CHANGED[case]
     with (pytest.raises(RunFolderError, match=rf"got another run: its {message}.*--out"),
-          open_run(tmp_path / "run", _about(**changes), TANH)):
+          open_run(tmp_path / "run", _about(**changes), (TANH,))):
         pytest.fail("opened")
     assert _contents(tmp_path / "run") == before
 
 
 def test_numbers_of_numpy_describe_the_same_run(tmp_path: Path) -> None:
     for seed in (np.int64(3), 3):
-        with open_run(tmp_path / "run", _about(seed=seed), TANH) as run:
+        with open_run(tmp_path / "run", _about(seed=seed), (TANH,)) as run:
             assert run.folder == tmp_path / "run"
 
 
 def test_run_json_says_what_ran(tmp_path: Path) -> None:
     about = _about(inputs=X)
-    with open_run(tmp_path / "run", about, TANH):
+    with open_run(tmp_path / "run", about, (TANH,)):
         found = json.loads((tmp_path / "run" / "run.json").read_text())
     assert found["run"] == about and about["activation"] == "tanh" and about["dtype"] == "float64"
     assert {"python", "expandcluster", "jax", "numpy"} <= set(found["versions"])
@@ -300,7 +300,7 @@ def test_folders_with_other_files_are_refused_and_untouched(name: str, tmp_path:
     (tmp_path / name).write_text("kept")
     before = _contents(tmp_path)
     with (pytest.raises(RunFolderError, match=r"got a folder with other files in it; expected an empty or new.*--out"),
-          open_run(tmp_path, _about(), TANH)):
+          open_run(tmp_path, _about(), (TANH,))):
         pytest.fail("opened")
     assert _contents(tmp_path) == before
 
@@ -309,7 +309,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("kept")
     for folder, message in ((tmp_path / "file", "got a file; expected a folder"),
                             (tmp_path / "file" / "run", "got a folder that cannot be written")):
-        with pytest.raises(RunFolderError, match=message), open_run(folder, _about(), TANH):
+        with pytest.raises(RunFolderError, match=message), open_run(folder, _about(), (TANH,)):
             pytest.fail("opened")
     assert (tmp_path / "file").read_text() == "kept"
 
@@ -318,7 +318,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 def test_a_damaged_run_json_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(text)
     with (pytest.raises(RunFolderError, match=r"got a damaged run.json .*; expected a run.*remove this one"),
-          open_run(tmp_path, _about(), TANH)):
+          open_run(tmp_path, _about(), (TANH,))):
         pytest.fail("opened")
     assert _contents(tmp_path) == {"run.json": text.encode()}
 
@@ -329,20 +329,20 @@ def test_a_run_killed_while_its_folder_was_made_starts(tmp_path: Path, monkeypat
 
     with monkeypatch.context() as patch:
         patch.setattr("os.replace", killed)
-        with pytest.raises(KeyboardInterrupt), open_run(tmp_path / "run", _about(), TANH):
+        with pytest.raises(KeyboardInterrupt), open_run(tmp_path / "run", _about(), (TANH,)):
             pytest.fail("opened")
     assert not (tmp_path / "run" / "run.json").exists()
-    with open_run(tmp_path / "run", _about(), TANH) as run:
+    with open_run(tmp_path / "run", _about(), (TANH,)) as run:
         assert run.stage("probe", lambda: PROBE) == PROBE
 
 
 def test_two_in_one_folder_are_refused(tmp_path: Path) -> None:
     for about in (_about(), _about()):
-        with open_run(tmp_path / "run", about, TANH):
+        with open_run(tmp_path / "run", about, (TANH,)):
             with (pytest.raises(RunFolderError, match=r"got a folder that another process works in.*Wait for it"),
-                  open_run(tmp_path / "run", _about(), TANH)):
+                  open_run(tmp_path / "run", _about(), (TANH,))):
                 pytest.fail("opened")
-            with open_run(tmp_path / "other", _about(), TANH):
+            with open_run(tmp_path / "other", _about(), (TANH,)):
                 pass
 
 
@@ -351,7 +351,7 @@ import sys
 from pathlib import Path
 from expandcluster.activations import get_activation
 from expandcluster.run_folder import open_run
-with open_run(Path(sys.argv[1]), {"outputs": 1, "seed": 0}, get_activation("tanh")):
+with open_run(Path(sys.argv[1]), {"outputs": 1, "seed": 0}, (get_activation("tanh"),)):
     print("open", flush=True)
     sys.stdin.read()
 """
@@ -363,10 +363,10 @@ def test_two_processes_in_one_folder_are_refused_until_one_is_killed(tmp_path: P
                           stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None and holder.stdout.readline() == "open\n"
         with (pytest.raises(RunFolderError, match=r"got a folder that another process works in"),
-              open_run(tmp_path / "run", about, TANH)):
+              open_run(tmp_path / "run", about, (TANH,))):
             pytest.fail("opened")
         holder.kill()
-    with open_run(tmp_path / "run", about, TANH) as run:
+    with open_run(tmp_path / "run", about, (TANH,)) as run:
         assert run.folder is not None
 
 
@@ -379,13 +379,13 @@ def test_a_slower_process_does_not_overwrite_the_run_of_a_faster_one(tmp_path: P
 
     def slow(folder: Path) -> Any:
         monkeypatch.setattr(run_folder, "_locked", locked)
-        with open_run(folder, _about(seed=1), TANH):
+        with open_run(folder, _about(seed=1), (TANH,)):
             pass
         return locked(folder)
 
     monkeypatch.setattr(run_folder, "_locked", slow)
     with (pytest.raises(RunFolderError, match=r"got another run: its seed is 1; expected seed 0"),
-          open_run(tmp_path / "run", _about(seed=0), TANH)):
+          open_run(tmp_path / "run", _about(seed=0), (TANH,))):
         pytest.fail("opened")
     assert json.loads((tmp_path / "run" / "run.json").read_text())["run"]["seed"] == 1
 
@@ -404,10 +404,10 @@ def _empty(path: Path) -> None:
 
 @pytest.mark.parametrize("damage", [_damage_header, _cut, _empty])
 def test_damaged_stages_are_refused(damage: Callable[[Path], None], tmp_path: Path) -> None:
-    with open_run(tmp_path / "run", _about(), TANH) as run:
+    with open_run(tmp_path / "run", _about(), (TANH,)) as run:
         run.stage("reduce", lambda: RowSpace(np.eye(2)))
     damage(tmp_path / "run" / "stages" / "reduce.safetensors")
-    with (open_run(tmp_path / "run", _about(), TANH) as run,
+    with (open_run(tmp_path / "run", _about(), (TANH,)) as run,
           pytest.raises(BadInput, match=r"reduce.safetensors: got .*; expected ")):
         run.stage("reduce", pytest.fail, "run again")
 
@@ -419,7 +419,7 @@ _PARTS = {"probe": X[:10], "reduce": X[5:20], "certify": X[18:]}
 
 def _sit(folder: Path, teacher: Counting, budget: int | None = None) -> int:
     """A run of three stages that ask 30 inputs in all; how many it says it asked."""
-    with open_run(folder, _about(), TANH) as run:
+    with open_run(folder, _about(), (TANH,)) as run:
         ledger = Ledger(teacher, budget, run.answers)
 
         def stage(x: np.ndarray) -> Probe:
@@ -488,7 +488,7 @@ def test_results_are_written_as_strict_json(tmp_path: Path) -> None:
         return Recovery(network, verdict, float("nan"), 1e-32, 12, run.seconds, None, (), np.zeros(3), 0, run.timings,
                         run.folder)
 
-    with open_run(tmp_path / "run", _about(), TANH) as run:
+    with open_run(tmp_path / "run", _about(), (TANH,)) as run:
         run.stage("probe", lambda: PROBE)
         run.finish(recovery(run, None, Verdict.CANNOT_IMITATE))
         none = json.loads((tmp_path / "run" / "result.json").read_text(), parse_constant=pytest.fail)

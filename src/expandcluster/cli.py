@@ -13,6 +13,7 @@ from expandcluster.cli_common import (
     EXACT,
     OTHER_VERDICT,
     Json,
+    depth_of,
     fail,
     interrupted,
     print_json,
@@ -53,8 +54,11 @@ def _version(version: Annotated[bool, typer.Option("--version", help="Print the 
 def recover(
     teacher: Annotated[str, typer.Argument(
         help="An .onnx file, a data table (.npz, .csv, .parquet), a .safetensors network, or module:function.")],
-    activation: Annotated[str, typer.Option(help="Of the hidden layers, for example tanh or 'leaky_relu(0.07)'.")],
-    hidden_layers: Annotated[int, typer.Option(min=1, help="How many hidden layers; their sizes are found.")] = 1,
+    activation: Annotated[str, typer.Option(
+        help="Of the hidden layers, for example tanh or 'leaky_relu(0.07)'. Of several (tanh,relu), or auto for all "
+             "listed ones, the one that explains the answers best is chosen.")],
+    hidden_layers: Annotated[str, typer.Option(
+        metavar="N|auto", help="How many hidden layers; their sizes are found. auto: 1, 2 and 3 are tried.")] = "1",
     output: Annotated[str, typer.Option(
         help="What the teacher answers: raw, softmax, logistic, or auto to tell from the answers.")] = "auto",
     inputs: Annotated[Path | None, typer.Option(
@@ -105,8 +109,8 @@ def recover(
                                  expand=expand)
         folder = out or Path("runs") / _folder_name(teacher)
         with watch(quiet=as_json) as progress:
-            recovery = run(asked, activation=activation, hidden_layers=hidden_layers, output=output, seed=seed,
-                           inputs=rows, options=options, out=folder, progress=progress)
+            recovery = run(asked, activation=activation, hidden_layers=depth_of(hidden_layers), output=output,
+                           seed=seed, inputs=rows, options=options, out=folder, progress=progress)
     except (BadInput, ExpandClusterError) as error:
         fail(error)
     except KeyboardInterrupt:

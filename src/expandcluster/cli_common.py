@@ -10,8 +10,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-__all__ = ["BAD_INPUT", "EXACT", "INTERRUPTED", "OTHER_VERDICT", "Json", "fail", "interrupted", "print_json",
-           "set_up_jax", "whole_numbers"]
+__all__ = ["BAD_INPUT", "EXACT", "INTERRUPTED", "OTHER_VERDICT", "Json", "depth_of", "fail", "interrupted",
+           "print_json", "set_up_jax", "whole_numbers"]
 
 EXACT, OTHER_VERDICT, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
 
@@ -64,3 +64,8 @@ def whole_numbers(option: str, text: str | None) -> tuple[int, ...] | None:
         raise BadInput(option, got=repr(text), expected="whole numbers separated by commas",
                        remedy=f"Write for example {option} 8,16,32.")
     return tuple(int(part) for part in parts)
+
+
+def depth_of(text: str) -> int | str:
+    """``--hidden-layers`` as a number, or as it is: the library says what is wrong with it."""
+    return int(text) if text.strip().isdecimal() else text.strip().lower()

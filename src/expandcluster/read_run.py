@@ -13,6 +13,7 @@ import jax
 
 from expandcluster.activations import Activation, Elementwise, Symmetry, get_activation
 from expandcluster.errors import BadInput
+from expandcluster.expand.choose import AUTO, Choice
 from expandcluster.expand.expand import Students
 from expandcluster.networks import Network
 from expandcluster.queries.probe import Probe
@@ -29,10 +30,11 @@ __all__ = ["RunDescription", "read_description", "read_run", "read_students"]
 
 # What each stage of `recover.py` leaves behind, in its order.
 _STAGES: dict[str, type | tuple[type, ...]] = {
-    "link": Link, "probe": Probe, "reduce": RowSpace, "expand": Students, "settle": Students, "cluster": Reconstruction,
-    "fine_tune": (Network, type(None)), "challenge": Challenge, "lift": Lift,
+    "link": Link, "probe": Probe, "reduce": RowSpace, "choose": Choice, "expand": Students, "settle": Students,
+    "cluster": Reconstruction, "fine_tune": (Network, type(None)), "challenge": Challenge, "lift": Lift,
     "certify": (Certificate, type(None)),
 }
+_OLDER = ("link", "choose")  # stages that runs of earlier versions lack
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +46,8 @@ class RunDescription:
         inputs: numbers in one input.
         outputs: numbers in one answer.
         dtype: of the teacher's answers, for example ``"float64"``.
-        activation: name of the activation.
-        hidden_layers: how many hidden layers were looked for.
+        activation: name of the activation, or of those that were tried.
+        hidden_layers: how many hidden layers were looked for, or ``"auto"``.
         seed: of queries and students.
         options: options of every stage, as in ``run.json``.
         given_inputs: whether only inputs chosen by the user were asked.
@@ -60,7 +62,7 @@ class RunDescription:
     outputs: int
     dtype: str
     activation: str
-    hidden_layers: int
+    hidden_layers: int | str
     seed: int
     options: dict[str, Any]
     given_inputs: bool
@@ -105,6 +107,7 @@ def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwis
         folder=folder,
         output=values["link"].kind,
         told_by=values["link"].why,
+        tried=values["choose"].tried,
         steps=students.all_steps,
         students_at_floor=students.at_floor,
     )
@@ -133,9 +136,11 @@ def read_description(folder: str | os.PathLike[str]) -> RunDescription:
     about = _json(folder, "run.json")
     try:
         run = about["run"]
+        depth = run["hidden_layers"]
         return RunDescription(
             teacher=str(run["teacher"]), inputs=int(run["inputs"]), outputs=int(run["outputs"]),
-            dtype=str(run["dtype"]), activation=str(run["activation"]), hidden_layers=int(run["hidden_layers"]),
+            dtype=str(run["dtype"]), activation=str(run["activation"]),
+            hidden_layers=depth if depth == AUTO else int(depth),
             seed=int(run["seed"]), options=dict(run["options"]), given_inputs=run["asked_inputs"] is not None,
             versions={str(k): str(v) for k, v in about.get("versions", {}).items()},
             machine=str(about.get("machine", "")), queries=_answers(folder),
@@ -147,21 +152,19 @@ def read_description(folder: str | os.PathLike[str]) -> RunDescription:
 
 def _stages(folder: Path, activation: Activation | Elementwise | str | None) -> tuple[dict[str, Any], dict[str, float]]:
     """Result and seconds of every stage."""
-    about = _json(folder, "run.json")
-    try:
-        act = _activation(about["run"]["activation"]) if activation is None else get_activation(activation)
-    except (KeyError, TypeError, AttributeError) as error:
-        raise _unfinished(folder, f"a damaged run.json ({error!r})") from error
+    given = None if activation is None else get_activation(activation)
+    known: dict[str, Activation] = {}
 
     def network(weights: tuple[Any, ...], biases: tuple[Any, ...], activation: str) -> Network:
-        return Network(weights, biases, act)
+        known[activation] = given or known.get(activation) or _activation(activation)
+        return Network(weights, biases, known[activation])
 
     classes: dict[str, Callable[..., Any]] = {**names(_STAGE_RESULTS), "Network": network}
-    values: dict[str, Any] = {"link": Link()}
+    values: dict[str, Any] = {"link": Link(), "choose": Choice("", 0, ())}
     timings = {}
     for name, expected in _STAGES.items():
         path = folder / "stages" / f"{name}.safetensors"
-        if not path.is_file() and name == "link":  # runs of before there were links gave raw outputs
+        if not path.is_file() and name in _OLDER:
             continue
         if not path.is_file():
             raise _unfinished(folder, f"a run without its stage '{name}'")
@@ -182,7 +185,7 @@ def _answers(folder: Path) -> dict[str, int]:
     answers = {}
     for name in _STAGES:
         path = folder / "stages" / f"{name}.safetensors"
-        if not path.is_file() and name == "link":
+        if not path.is_file() and name in _OLDER:
             continue
         if not path.is_file():
             raise _unfinished(folder, f"a run without its stage '{name}'")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from expandcluster.activations import Activation, Elementwise, get_activation
+from expandcluster.activations import Activation, Elementwise
 from expandcluster.certify import certify, judge
 from expandcluster.errors import BadInput
+from expandcluster.expand.choose import AUTO, DEPTHS, candidates, choose
 from expandcluster.expand.expand import expand
 from expandcluster.expand.settle import settle
 from expandcluster.options import RecoverOptions
@@ -33,8 +35,8 @@ __all__ = ["recover"]
 def recover(
     teacher: Teacher,
     *,
-    activation: str | Activation | Elementwise,
-    hidden_layers: int = 1,
+    activation: str | Activation | Elementwise | Sequence[str | Activation | Elementwise],
+    hidden_layers: int | str = 1,
     output: str = "auto",
     seed: int = 0,
     inputs: np.ndarray | None = None,
@@ -47,8 +49,9 @@ def recover(
     Args:
         teacher: what is asked; see :class:`expandcluster.Teacher`.
         activation: of its hidden layers: a name such as ``"leaky_relu(0.07)"``, or any elementwise
-            function written with JAX operations.
-        hidden_layers: how many hidden layers it has; their sizes are found.
+            function written with JAX operations. Several, or ``"auto"`` for all listed ones: the one is chosen
+            that explains the answers with the fewest neurons, see ``Recovery.tried``.
+        hidden_layers: how many hidden layers it has, their sizes are found; ``"auto"``: one, two and three are tried.
         output: what the teacher answers: its ``"raw"`` outputs, class probabilities (``"softmax"``), single
             probabilities (``"logistic"``), or ``"auto"`` to tell from the answers. The network is
             recovered up to its raw outputs.
@@ -66,10 +69,12 @@ def recover(
     """
     options = RecoverOptions() if options is None else options
     _check(teacher, hidden_layers, output, seed, options)
-    act = get_activation(activation)
-    about = describe(teacher, act, hidden_layers, output, seed, inputs, options)
-    with open_run(None if out is None else Path(out), about, act) as run:
-        source = open_source(teacher, options.queries, seed, inputs, run.answers, wide=act.negative_slope is not None)
+    acts = candidates(activation)
+    depths = DEPTHS if isinstance(hidden_layers, str) else (hidden_layers,)
+    about = describe(teacher, acts, depths, output, seed, inputs, options)
+    with open_run(None if out is None else Path(out), about, acts) as run:
+        wide = any(a.negative_slope is not None for a in acts)
+        source = open_source(teacher, options.queries, seed, inputs, run.answers, wide)
 
         link = run.stage("link", find_link, source, output, progress)
         source.use(link)
@@ -77,7 +82,9 @@ def recover(
         source.learn(probe.floor, probe.sees)
         rows = run.stage("reduce", find_row_space, source, probe, seed, progress)
         source.basis = rows.basis
-        students = run.stage("expand", expand, source, act, hidden_layers, rows, options, seed, progress)
+        choice = run.stage("choose", choose, source, acts, depths, rows, options, seed, progress)
+        act = next(a for a in acts if a.name == choice.activation)
+        students = run.stage("expand", expand, source, act, choice.hidden_layers, rows, options, seed, progress)
         source.drawn = students.samples
         students = run.stage("settle", settle, students, source, act, progress)
         source.restore(students.extra)
@@ -107,6 +114,7 @@ def recover(
                 students_at_floor=students.at_floor,
                 output=link.kind,
                 told_by=link.why,
+                tried=choice.tried,
             )
         )
 
@@ -116,9 +124,12 @@ def _check(teacher: object, hidden_layers: object, output: object, seed: object,
         raise BadInput("teacher", got=type(teacher).__name__, expected="a Teacher",
                        remedy="Make one with Teacher.from_callable, from_sklearn, from_onnx, from_torch or from_data.")
     check_output(output, also="auto")
-    for name, value, least in (("hidden_layers", hidden_layers, 1), ("seed", seed, 0)):
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise BadInput(name, got=repr(value), expected=f"an integer of at least {least}", remedy=f"Change {name}.")
+    for name, value, least, also in (("hidden_layers", hidden_layers, 1, " or 'auto'"), ("seed", seed, 0, "")):
+        if (also and value == AUTO) or (isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+                                        and value >= least):
+            continue
+        raise BadInput(name, got=repr(value), expected=f"an integer of at least {least}{also}",
+                       remedy=f"Change {name}.")
     if not isinstance(options, RecoverOptions):
         raise BadInput("options", got=type(options).__name__, expected="RecoverOptions",
                        remedy="Write RecoverOptions(queries=QueryOptions(...), expand=ExpandOptions(...), ...).")

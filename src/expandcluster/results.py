@@ -11,7 +11,7 @@ import numpy as np
 from expandcluster.networks import Network
 from expandcluster.teachers.links import hidden_by
 
-__all__ = ["Certificate", "LayerClusters", "Recovery", "Verdict"]
+__all__ = ["Certificate", "Explanation", "LayerClusters", "Recovery", "Verdict"]
 
 
 class Verdict(enum.Enum):
@@ -40,6 +40,34 @@ class Verdict(enum.Enum):
         "The queries are too few to determine a network: students that fit them disagree elsewhere. "
         "Give more samples, a larger query budget, or wider inputs."
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Explanation:
+    """How well one activation and depth explain the answers, from a quick look.
+
+    Attributes:
+        activation: its name.
+        hidden_layers: how many.
+        best_loss: smallest relative loss of the students.
+        students: how many of them reached the noise floor.
+        hidden_sizes: of the smallest of those; ``None`` where none reached it.
+    """
+
+    activation: str
+    hidden_layers: int
+    best_loss: float
+    students: int
+    hidden_sizes: tuple[int, ...] | None
+
+    @property
+    def words(self) -> str:
+        """In words."""
+        what = f"{self.activation}, {self.hidden_layers} hidden layer{'s' * (self.hidden_layers > 1)}"
+        if self.hidden_sizes is None:
+            return f"{what}: best loss {self.best_loss:.1e}, above the noise floor"
+        return (f"{what}: best loss {self.best_loss:.1e}, at the noise floor with "
+                f"{'-'.join(map(str, self.hidden_sizes))} neurons")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +140,7 @@ class Recovery:
         output: what the teacher answered: ``"raw"``, ``"softmax"`` or ``"logistic"``; the network is the one
             before its softmax or logistic function.
         told_by: how that was told; empty where it was known.
+        tried: activations and depths among which one was chosen, best first; empty where both were known.
     """
 
     network: Network | None
@@ -130,6 +159,14 @@ class Recovery:
     students_at_floor: int = 0
     output: str = "raw"
     told_by: str = ""
+    tried: tuple[Explanation, ...] = ()
+
+    @property
+    def equally_good(self) -> tuple[Explanation, ...]:
+        """Other activations and depths that explain the answers as well, with as many neurons."""
+        if not self.tried or self.tried[0].hidden_sizes is None:
+            return ()
+        return tuple(e for e in self.tried[1:] if e.hidden_sizes == self.tried[0].hidden_sizes)
 
     @property
     def hidden_by_output(self) -> str:

@@ -16,7 +16,7 @@ import importlib.metadata
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +24,7 @@ import numpy as np
 
 from expandcluster.activations import Activation
 from expandcluster.errors import BadInput, RunFolderError
+from expandcluster.expand.choose import AUTO, Choice
 from expandcluster.expand.expand import Students
 from expandcluster.export.safetensors_file import save_network
 from expandcluster.networks import Network
@@ -34,26 +35,28 @@ from expandcluster.queries.row_space import RowSpace
 from expandcluster.reconstruct.challenge import Challenge
 from expandcluster.reconstruct.layers import Reconstruction
 from expandcluster.reconstruct.lift import Lift
-from expandcluster.results import Certificate, LayerClusters, Recovery
+from expandcluster.results import Certificate, Explanation, LayerClusters, Recovery
 from expandcluster.storage import load, names, pack, write_arrays, write_json
 from expandcluster.teachers.base import Teacher
 from expandcluster.teachers.links import Link
 
 __all__ = ["Run", "describe", "open_run", "summary"]
 
-_STAGE_RESULTS = (Certificate, Challenge, LayerClusters, Lift, Link, Probe, Reconstruction, RowSpace, Students)
+_STAGE_RESULTS = (Certificate, Challenge, Choice, Explanation, LayerClusters, Lift, Link, Probe, Reconstruction,
+                  RowSpace, Students)
 _DISTRIBUTIONS = ("expandcluster", "jax", "jaxlib", "numpy", "scipy", "optax")
 Result = TypeVar("Result")
 
 
-def describe(teacher: Teacher, activation: Activation, hidden_layers: int, output: str, seed: int,
+def describe(teacher: Teacher, activations: Sequence[Activation], depths: Sequence[int], output: str, seed: int,
              inputs: np.ndarray | None, options: RecoverOptions) -> dict[str, Any]:
     """Everything that makes a run this run and no other."""
     asked = None if inputs is None else hashlib.sha256(np.ascontiguousarray(inputs).tobytes()).hexdigest()[:16]
     return {
         "teacher": teacher.name, "fingerprint": teacher.fingerprint, "inputs": teacher.inputs,
-        "outputs": teacher.outputs, "dtype": teacher.dtype.name, "activation": activation.name,
-        "hidden_layers": hidden_layers, "output": output, "seed": seed, "asked_inputs": asked,
+        "outputs": teacher.outputs, "dtype": teacher.dtype.name,
+        "activation": ",".join(a.name for a in activations),
+        "hidden_layers": depths[0] if len(depths) == 1 else AUTO, "output": output, "seed": seed, "asked_inputs": asked,
         "options": json.loads(json.dumps(dataclasses.asdict(options))),
     }
 
@@ -67,8 +70,8 @@ class Run:
         timings: seconds of each finished stage, also of those finished in an earlier sitting.
     """
 
-    def __init__(self, folder: Path | None, activation: Activation, outputs: int) -> None:
-        self.folder, self.activation = folder, activation
+    def __init__(self, folder: Path | None, activations: Sequence[Activation], outputs: int) -> None:
+        self.folder, self._activations = folder, {a.name: a for a in activations}
         self.answers = None if folder is None else Answers(folder / "answers.bin", outputs)
         self.timings: dict[str, float] = {}
 
@@ -102,7 +105,7 @@ class Run:
         return value
 
     def _network(self, weights: tuple[np.ndarray, ...], biases: tuple[np.ndarray, ...], activation: str) -> Network:
-        return Network(weights, biases, self.activation)
+        return Network(weights, biases, self._activations[activation])
 
     def finish(self, recovery: Recovery) -> Recovery:
         """Write the network and the result; the stages stay."""
@@ -120,6 +123,9 @@ def summary(recovery: Recovery) -> dict[str, Any]:
     return {
         "verdict": recovery.verdict.name,
         "advice": recovery.verdict.value,
+        "activation": recovery.tried[0].activation if recovery.tried else None if recovery.network is None
+        else recovery.network.activation.name,
+        "tried": [dataclasses.asdict(e) for e in recovery.tried],
         "hidden_sizes": None if recovery.hidden_sizes is None else list(recovery.hidden_sizes),
         "output": recovery.output,
         "output_told_by": recovery.told_by or None,
@@ -139,24 +145,24 @@ def summary(recovery: Recovery) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def open_run(folder: Path | None, about: dict[str, Any], activation: Activation) -> Iterator[Run]:
+def open_run(folder: Path | None, about: dict[str, Any], activations: Sequence[Activation]) -> Iterator[Run]:
     """Start or go on with a run.
 
     Args:
         folder: made if it is not there; ``None`` keeps everything in memory.
         about: what :func:`describe` returned; a folder of another run is refused.
-        activation: of the networks in it.
+        activations: that the networks in it may have.
 
     Raises:
         RunFolderError: the folder holds another run, other files, or is in use.
     """
     if folder is None:
-        yield Run(None, activation, about["outputs"])
+        yield Run(None, activations, about["outputs"])
         return
     _check(folder, about)
     with _locked(folder):
         _claim(folder, about)  # checks again: another process may have been faster
-        run = Run(folder, activation, about["outputs"])
+        run = Run(folder, activations, about["outputs"])
         try:
             yield run
         finally:

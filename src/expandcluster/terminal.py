@@ -56,6 +56,8 @@ def print_recovery(recovery: Recovery) -> None:
     rows = {
         "verdict": recovery.verdict.name,
         "hidden sizes": "-" if recovery.hidden_sizes is None else "-".join(map(str, recovery.hidden_sizes)),
+        **({"chosen": recovery.tried[0].words} if recovery.tried else {}),
+        **({"as good": "; ".join(e.words for e in recovery.equally_good)} if recovery.equally_good else {}),
         "teacher's answers": recovery.output + (f": {recovery.told_by}" if recovery.told_by else ""),
         "relative loss": f"{recovery.relative_loss:.1e} (noise floor {recovery.noise_floor:.1e})",
         "queries": f"{recovery.queries:,}",

@@ -21,7 +21,7 @@ from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.row_space import RowSpace
 from expandcluster.queries.source import Source
 
-__all__ = ["Students", "expand", "samples_for", "train_wave"]
+__all__ = ["Students", "expand", "quick_look", "samples_for", "train_wave", "widths_for"]
 
 _SHARPNESS = (2.0, 5.0, 12.0, 30.0, 80.0, 200.0)  # smooth path of kinked activations
 _HELD_OUT = 300  # samples that decide whether a student generalises
@@ -84,7 +84,7 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     pool = _Pool(source, activation, progress, keep_all=waves.keep == "all", least=rows.rank or 1)
     deep = hidden_layers > 1  # shallow students get there without the smooth path
     sizes: tuple[int, ...] = ()
-    for wave, width in enumerate(_widths(waves, rows.rank)):
+    for wave, width in enumerate(widths_for(waves, rows.rank)):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
         samples = samples_for(source, sizes)
         if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, wave):
@@ -103,6 +103,19 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
         if len(pool.floor_networks) == found and wave % 2 == 1:
             wider = (sizes[0], *(math.ceil(1.5 * h) for h in sizes[1:-1]), sizes[-1])
             sizes = wider if _enough(samples_for(source, wider), wider) else sizes
+    return pool.students()
+
+
+def quick_look(source: Source, activation: Activation, hidden_layers: int, place: int, rows: RowSpace,
+               options: RecoverOptions, seed: int) -> Students | None:
+    """One wave of students of the width at ``place`` in the width search; ``None`` where it would not be trained."""
+    waves = options.expand
+    pool = _Pool(source, activation, silent, keep_all=False, least=rows.rank or 1)
+    sizes = (pool.inputs, *[widths_for(waves, rows.rank)[place]] * hidden_layers, source.teacher.outputs)
+    samples = samples_for(source, sizes)
+    if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, place):
+        return None
+    pool.add(sizes, samples, waves, seed + place, smooth_path=hidden_layers > 1)
     return pool.students()
 
 
@@ -135,7 +148,8 @@ def train_wave(population: Population, samples: Samples, activation: Activation,
     return train(population, samples, activation, trainers, seed=seed)
 
 
-def _widths(options: ExpandOptions, rank: int | None) -> list[int]:
+def widths_for(options: ExpandOptions, rank: int | None) -> list[int]:
+    """Hidden widths tried one after the other; where the first layer's rank is known it says where to start."""
     if rank is None:
         return list(options.widths)
     first = max(math.ceil(options.rho * rank), rank + 2)

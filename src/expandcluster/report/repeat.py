@@ -17,7 +17,8 @@ _CLASSES = {"queries": "QueryOptions", "expand": "ExpandOptions", "cluster": "Cl
 _BOX = ("queries", "domain", "low"), ("queries", "domain", "high")
 _FLAGS = {("queries", "max_queries"): "--max-queries", ("queries", "noisy"): "--noisy",
           ("queries", "sampler"): "--sampler", ("queries", "scale"): "--scale",
-          ("queries", "domain", "integers"): "--integers", ("expand", "students"): "--students"}
+          ("queries", "domain", "integers"): "--integers", ("expand", "students"): "--students",
+          ("expand", "effort"): "--effort"}
 
 
 def command_line(run: RunDescription) -> str | None:
@@ -63,7 +64,7 @@ def python_call(run: RunDescription) -> str:
              "recovery = ec.recover(",
              f"    teacher,  # {run.teacher!a}: {run.inputs} inputs, {run.outputs} outputs, {run.dtype!a}",
              f"    activation={_activation(run.activation)},",
-             f"    hidden_layers={run.hidden_layers},",
+             f"    hidden_layers={run.hidden_layers!r},",
              *([f"    output={run.output!r},"] if run.output != "auto" else []),
              f"    seed={run.seed},"]
     if run.given_inputs:
@@ -84,7 +85,8 @@ def _activation(name: str) -> str:
     from expandcluster.errors import BadInput
 
     try:
-        get_activation(name)
+        for one in name.split(","):
+            get_activation(one)
     except BadInput:
         return f"function,  # {name!a}"
     return repr(name)

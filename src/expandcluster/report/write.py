@@ -44,7 +44,7 @@ def write_report(folder: str | os.PathLike[str], path: str | os.PathLike[str] | 
         generator=text(GENERATOR),
         title=text(f"Recovery of {run.teacher}"),
         subtitle=text(f"{run.inputs} inputs, {run.outputs} outputs, answers in {run.dtype}; activation "
-                      f"{run.activation}, {run.hidden_layers} hidden layer{'s' * (run.hidden_layers > 1)}, "
+                      f"{run.activation}, {run.hidden_layers} hidden layer{'s' * (run.hidden_layers != 1)}, "
                       f"seed {run.seed}"),
         navigation=join((element("li", element("a", s.title, href=f"#{s.name}")) for s in sections), ""),
         content=join(element("section", element("h2", s.title, id=f"{s.name}-title"), s.content, id=s.name,
