@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from tests.problems import random_teacher
@@ -91,16 +92,16 @@ def test_description(recovery: Recovery) -> None:
     assert "numpy" in about.versions and about.options["cluster"]["cut"] == "gap"
 
 
-def test_an_activation_that_is_no_listed_one(recovery: Recovery, tmp_path: Path) -> None:
-    assert recovery.folder is not None
-    folder = tmp_path / "copy"
-    shutil.copytree(recovery.folder, folder)
-    about = json.loads((folder / "run.json").read_text())
-    about["run"]["activation"] = "cubic"
-    (folder / "run.json").write_text(json.dumps(about))
-    network = read_run(folder).network
-    assert network is not None and network.activation.name == "cubic"
+def test_an_activation_that_is_no_listed_one(tmp_path: Path) -> None:
+    def cubic(z: jax.Array) -> jax.Array:
+        return jnp.tanh(z) + 0.1 * z**3
+
+    teacher = ec.Teacher.from_callable(lambda x: x[:, :1] ** 2, 2)
+    few = ec.RecoverOptions(expand=ec.ExpandOptions(students=1, enough=1, waves=0, widths=(2,)))
+    ec.recover(teacher, activation=cubic, options=few, out=tmp_path / "run")
+    network = read_students(tmp_path / "run").networks[0]
+    assert network.activation.name == "cubic"
     with pytest.raises(BadInput, match="does not keep"):
-        network(np.zeros((1, 3)))
-    known = read_run(folder, activation="tanh").network
-    assert known is not None and np.isfinite(known(np.zeros((1, 3)))).all()
+        network(np.zeros((1, 2)))
+    known = read_students(tmp_path / "run", activation=cubic).networks[0]
+    assert np.isfinite(known(np.zeros((1, 2)))).all()

@@ -152,6 +152,7 @@ def read_description(folder: str | os.PathLike[str]) -> RunDescription:
 
 def _stages(folder: Path, activation: Activation | Elementwise | str | None) -> tuple[dict[str, Any], dict[str, float]]:
     """Result and seconds of every stage."""
+    _json(folder, "run.json")
     given = None if activation is None else get_activation(activation)
     known: dict[str, Activation] = {}
 

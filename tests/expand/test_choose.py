@@ -10,6 +10,7 @@ from tests.problems import random_teacher
 import expandcluster as ec
 from expandcluster.errors import BadInput
 from expandcluster.expand.choose import candidates
+from expandcluster.read_run import read_run
 
 
 def test_candidates_are_one_several_or_all():
@@ -44,8 +45,8 @@ def test_the_activation_is_found_and_its_equal_is_named(tmp_path):
     best = {e.activation for e in (found.tried[0], *found.equally_good)}
     assert best == {"tanh", "sigmoid"}  # tanh(z / 2) = 2 sigmoid(z) - 1: the same networks
     assert {e.activation for e in found.tried if e.students == 0} == {"relu", "gelu"}
-    assert found.tried == ec.read_run(tmp_path / "run").tried
-    assert ec.read_run(tmp_path / "run").network.activation.name == found.tried[0].activation
+    assert found.tried == read_run(tmp_path / "run").tried
+    assert read_run(tmp_path / "run").network.activation.name == found.tried[0].activation
 
 
 @pytest.mark.parametrize(("sizes", "activation"), [((4, 3, 1), "relu"), ((4, 3, 3, 2), "tanh"), ((4, 3, 2), "gelu")])
