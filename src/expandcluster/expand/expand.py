@@ -29,8 +29,9 @@ _PROMISING = 1e-3  # relative loss of a student that another start may bring to 
 _MOST = 0.9  # share of the held-out samples on which a student must be right that has seen more samples
 _MORE = 4  # times as many samples for students that do not generalise
 _IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
-_LARGE = 2000  # parameters of a student that takes long
+_LARGE = 1000  # parameters of a student that takes long
 _MOST_WORK = 2e12  # floating-point operations of a training step at the first width
+_CREEP = 1e-10
 _PRUNE = LMOptions(steps=100, patience=20)
 
 
@@ -132,6 +133,12 @@ def _enough(samples: Samples, sizes: Sequence[int]) -> bool:
     return samples.answers >= 1.2 * parameter_count(sizes)
 
 
+def _until_pruned(options: ExpandOptions) -> tuple[TrainerOptions, ...]:
+    """The trainers; Levenberg-Marquardt leaves to pruning what only pruning mends."""
+    return tuple(dataclasses.replace(t, creep=_CREEP) if options.prune and isinstance(t, LMOptions) and t.creep == 0
+                 else t for t in options.trainers)
+
+
 def _most_work(options: ExpandOptions, failed: int) -> float:
     """Operations that a training step may take after so many widths have failed."""
     return _MOST_WORK if failed == 0 else options.effort if failed == 1 else options.effort / 10
@@ -180,7 +187,7 @@ class _Pool:
         students = options.students
         if parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
             students = min(students, max(1, options.enough - len(self.floor_networks)))
-        wave = train_wave(random_population(sizes, students, seed), samples, self.activation, options.trainers,
+        wave = train_wave(random_population(sizes, students, seed), samples, self.activation, _until_pruned(options),
                           seed=seed, smooth_path=smooth_path)
         self.losses.extend(wave.loss.tolist())
         self.steps.extend(wave.steps.tolist())

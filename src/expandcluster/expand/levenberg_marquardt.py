@@ -24,6 +24,8 @@ from expandcluster.precision import in_float64
 
 __all__ = ["levenberg_marquardt"]
 
+_CREEPING, _CREEPING_STEPS = 0.1, 20  # see LMOptions.creep
+
 Chunk = tuple[jax.Array, jax.Array, jax.Array]  # x, y, present
 
 
@@ -64,7 +66,7 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
     run = functools.partial(
         _train, x=x, y=y, present=present, target=samples.floor * total,
         sharpness=None if sharpness is None else jnp.asarray(sharpness), damping=options.damping,
-        steps=options.steps, patience=options.patience, progress=options.progress,
+        steps=options.steps, patience=options.patience, progress=options.progress, creep=options.creep * total,
         sizes=sizes, activation=activation,
     )
     return each_student(run, population, samples, unit=1.0 / total)
@@ -73,7 +75,7 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
 def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, present: jax.Array, target: jax.Array,
            sharpness: jax.Array | None, damping: jax.Array, steps: jax.Array, patience: jax.Array,
-           progress: jax.Array, sizes: tuple[int, ...], activation: Activation) -> End:
+           progress: jax.Array, creep: jax.Array, sizes: tuple[int, ...], activation: Activation) -> End:
     """One student from start to end; the loss is the sum of squared errors."""
 
     def full_loss(theta: jax.Array) -> jax.Array:
@@ -107,10 +109,12 @@ def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, pre
             lambda: (state.theta, state.loss, state.gradient, state.gram),
         )
         step = state.step + 1
-        moved = lost < (1.0 - progress) * state.mark
+        creeps = lost < creep
+        moved = lost < jnp.where(creeps, _CREEPING, 1.0 - progress) * state.mark
+        wait = jnp.where(creeps, jnp.minimum(_CREEPING_STEPS, patience), patience)
         mark, marked_at = jnp.where(moved, lost, state.mark), jnp.where(moved, step, state.marked_at)
         lam = jnp.where(accept, lam * shrink, lam * state.growth)
-        stop = (lost <= target) | (step - marked_at >= patience) | (lam > 1e16 * largest) | ~jnp.isfinite(lost)
+        stop = (lost <= target) | (step - marked_at >= wait) | (lam > 1e16 * largest) | ~jnp.isfinite(lost)
         return _State(theta, lost, gradient, matrix, lam, jnp.where(accept, 2.0, 2.0 * state.growth), step, mark,
                       marked_at, stop)
 
