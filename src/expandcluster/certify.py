@@ -43,13 +43,14 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     if network is None or lifted.network is None:
         return None
     samples = source.samples(samples_to_tune(network, source))
+    noise = 0.0 if probe.random else probe.noise  # the size of random noise shows in the residuals
     if lifted.bars.size:
-        bars = _lifted_bars(lifted, network, error_bars(network, samples, probe.noise)[0],
+        bars = _lifted_bars(lifted, network, error_bars(network, samples, noise)[0],
                             source.coordinates.center)
     else:
         samples = (source.full(lifted.tuned) if lifted.tuned else
                    Samples(source.coordinates.outside(samples.x), samples.y))
-        bars = error_bars(lifted.network, samples, probe.noise)[0]
+        bars = error_bars(lifted.network, samples, noise)[0]
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
     size = max(float(np.abs(p).max()) for p in (*lifted.network.weights, *lifted.network.biases))
     support = min(int(layer.support.min()) for layer in reconstruction.layers)

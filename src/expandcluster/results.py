@@ -24,7 +24,8 @@ class Verdict(enum.Enum):
     )
     IMPRECISE = (
         "The function was found up to the teacher's noise; the parameters are only as exact as their "
-        "error bars. Ask more queries, or a more precise teacher."
+        "error bars, and neurons that contribute less than the noise may be missing. Ask more queries, or a more "
+        "precise teacher."
     )
     FEW_STUDENTS = (
         "A network was found, but in too few students to be trusted. "

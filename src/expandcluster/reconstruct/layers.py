@@ -105,7 +105,7 @@ def _cluster_layer(networks: list[Network], samples: Samples, activation: Activa
     x = samples.x[:1000]
     threshold = options.contribution
     if threshold is None:
-        threshold = max(1e-12, min(100 * samples.floor, 1e-8 + samples.floor))
+        threshold = max(1e-12, min(100 * samples.floor, 1e-8 + 0.1 * samples.floor))
     share = len(x) / len(samples.x)
     neurons = neurons.take(contributing(networks, x, samples.total_variance * share, threshold))
     return neurons, cluster(neurons, len(networks), options)
