@@ -29,7 +29,7 @@ _PROMISING = 1e-3  # relative loss of a student that another start may bring to 
 _MOST = 0.9  # share of the held-out samples on which a student must be right that has seen more samples
 _MORE = 4  # times as many samples for students that do not generalise
 _IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
-_LARGE = 1000  # parameters of a student that takes long
+_LARGE = 800  # parameters of a student that takes long
 _MOST_WORK = 2e12  # floating-point operations of a training step at the first width
 _CREEP = 1e-10
 _PRUNE = LMOptions(steps=100, patience=20)
@@ -111,7 +111,7 @@ def quick_look(source: Source, activation: Activation, hidden_layers: int, place
                options: RecoverOptions, seed: int) -> Students | None:
     """One wave of students of the width at ``place`` in the width search; ``None`` where it would not be trained."""
     waves = options.expand
-    pool = _Pool(source, activation, silent, keep_all=False, least=rows.rank or 1)
+    pool = _Pool(source, activation, silent, keep_all=False, least=rows.rank or 1, smallest_wanted=True)
     sizes = (pool.inputs, *[widths_for(waves, rows.rank)[place]] * hidden_layers, source.teacher.outputs)
     samples = samples_for(source, sizes)
     if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, place):
@@ -167,9 +167,9 @@ class _Pool:
     """Students that reached the floor so far, and the losses of all."""
 
     def __init__(self, source: Source, activation: Activation, progress: Progress, *, keep_all: bool,
-                 least: int) -> None:
+                 least: int, smallest_wanted: bool = False) -> None:
         self.source, self.activation, self.progress, self.keep_all = source, activation, progress, keep_all
-        self.least = least
+        self.least, self.smallest_wanted = least, smallest_wanted
         self.floor_networks: list[Network] = []
         self.floor_losses: list[float] = []
         self.others: list[tuple[Network, float]] = []  # above the floor, or at it on their samples only
@@ -192,8 +192,10 @@ class _Pool:
         self.losses.extend(wave.loss.tolist())
         self.steps.extend(wave.steps.tolist())
         networks, losses = self._prune(wave, samples, options)
-        strays = self._keep(networks, losses, samples)
-        if strays and not self.keep_all and self.source.available >= _MORE * len(samples.x):
+        # Where a student's superfluous kinks lie tells nothing, and they may lie among the held-out samples.
+        strays = self._keep(networks, losses, samples, share=_MOST if self._as_they_are(sizes) else 1.0)
+        if (strays and not self.keep_all and len(self.floor_networks) < options.enough
+                and self.source.available >= _MORE * len(samples.x)):
             # They imitate on these samples only, where a kink is never seen: show them more.
             self.overfitted -= len(strays)
             samples = self.source.samples(_MORE * len(samples.x))
@@ -205,13 +207,21 @@ class _Pool:
                             {"best_loss": float(losses.min()), "at_floor": len(self.floor_networks)}))
         return float(losses.min())
 
+    def _as_they_are(self, sizes: tuple[int, ...]) -> bool:
+        """Whether students at the floor are clustered without being pruned.
+
+        A shallow student of kinked neurons has every kink of the teacher: its other neurons make up linear maps
+        together, cannot go one by one, and do not cluster.
+        """
+        return self.activation.negative_slope is not None and len(sizes) == 3 and not self.smallest_wanted
+
     def _prune(self, wave: TrainedPopulation, samples: Samples, options: ExpandOptions
                ) -> tuple[list[Network], np.ndarray]:
         if not options.prune:
             return [wave.population.network(s, self.activation) for s in range(wave.population.students)], wave.loss
         return prune(wave, samples, self.activation,
                      lambda population, data: levenberg_marquardt(population, data, self.activation, _PRUNE),
-                     self.least)
+                     self.least, skip=wave.loss <= samples.floor if self._as_they_are(wave.population.sizes) else None)
 
     def _keep(self, networks: list[Network], losses: np.ndarray, samples: Samples, share: float = 1.0
               ) -> list[Network]:

@@ -59,8 +59,8 @@ def remove(network: Network, x: np.ndarray, layer: int, neuron: int) -> Network:
     return Network(tuple(weights), tuple(biases), network.activation)
 
 
-def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, train: Train, least: int = 1
-          ) -> tuple[list[Network], np.ndarray]:
+def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, train: Train, least: int = 1,
+          skip: np.ndarray | None = None) -> tuple[list[Network], np.ndarray]:
     """Make every promising student as small as it gets.
 
     Args:
@@ -68,6 +68,7 @@ def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, 
         samples: queries and answers.
         activation: of the hidden layers.
         train: trains a population on samples for a moderate number of steps.
+        skip: students that are left as they are ``(students,)``.
         least: neurons that the first hidden layer keeps: answers that vary in so many directions need them.
 
     Returns:
@@ -81,6 +82,8 @@ def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, 
     bite = np.array([max(1, sum(n.hidden_sizes) // 4) for n in students])  # neurons removed at once
     low_loss = max(_LOW, samples.floor)
     tries = np.where(loss <= low_loss, 0, _TRIES)
+    if skip is not None:
+        tries[skip] = _TRIES
     if students[0].parameters > _LARGE:  # of large students that are not at the floor only the best are worth it
         low = [s for s in np.argsort(loss, kind="stable") if samples.floor < loss[s] <= low_loss]
         tries[low[_BEST:]] = _TRIES
