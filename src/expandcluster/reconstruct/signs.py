@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from expandcluster.reconstruct.lattice import subset_sum
+
 __all__ = ["wrong_signs"]
 
-_MOST_ENUMERATED = 18
+_MOST_ENUMERATED, _MOST_REDUCED = 18, 80  # neurons whose signs are tried one by one, or found by lattice reduction
 
 
 def wrong_signs(linear: np.ndarray, outgoing: np.ndarray, incoming: np.ndarray, slope: float) -> np.ndarray:
@@ -38,6 +40,8 @@ def wrong_signs(linear: np.ndarray, outgoing: np.ndarray, incoming: np.ndarray, 
         every = ((np.arange(2**neurons)[:, None] >> np.arange(neurons)) & 1).astype(float)
         sums = every @ maps.T
         candidates += [every[np.argmin(np.linalg.norm(sums - side * target, axis=1))] for side in (1.0, -1.0)]
+    elif _MOST_ENUMERATED < neurons <= _MOST_REDUCED and np.linalg.matrix_rank(maps, tol=1e-8 * size) < neurons:
+        candidates += [found for side in (1.0, -1.0) if (found := subset_sum(maps, side * target)) is not None]
     errors = [min(np.linalg.norm(maps @ c - target), np.linalg.norm(maps @ c + target))
               if set(np.unique(c)) <= {0.0, 1.0} else np.inf for c in candidates]
     best = int(np.argmin(np.array(errors)))
