@@ -1,24 +1,85 @@
-"""Networks trained on MNIST and CIFAR-10, asked as functions: queries, seconds and the largest parameter error.
+"""Networks trained on MNIST and CIFAR-10 and random ReLU networks: queries, seconds, largest parameter error.
 
     python -m benchmarks.chosen_queries [WORD ...]     # only teachers whose name holds one of the words
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 from benchmarks.common import HEAD, Row, foot, measure
 from benchmarks.image_teachers import DATA, cifar10, mnist, train
 
 import expandcluster as ec
+from expandcluster.export.onnx_file import network_to_onnx
 
 SHALLOW = ("tanh", "sigmoid", "relu", "leaky_relu(0.01)", "gelu", "silu", "softplus", "g")
+RANDOM = ((20, 10, 1), (40, 20, 1), (10, 30, 1), (10, 50, 1), (10, 15, 15, 1))
+Images = Callable[[], tuple[np.ndarray, np.ndarray]]
+Make = Callable[[ec.Network], ec.Teacher]
+BOX = ec.RecoverOptions(queries=ec.QueryOptions(domain=ec.Domain(low=0.0, high=1.0)))
+
+
+def as_function(network: ec.Network) -> ec.Teacher:
+    """Asked in float64."""
+    return ec.Teacher.from_network(network)
+
+
+def as_onnx(network: ec.Network) -> ec.Teacher:
+    """Asked through onnxruntime in float32."""
+    path = Path(tempfile.mkdtemp()) / "teacher.onnx"
+    network_to_onnx(network, path, np.float32)
+    return ec.Teacher.from_onnx(path)
+
+
+def as_probabilities(network: ec.Network) -> ec.Teacher:
+    """Only class probabilities in float32."""
+    single = ([p.astype(np.float32) for p in part] for part in (network.weights, network.biases))
+    weights = list(zip(*single, strict=True))
+
+    def answer(x: np.ndarray) -> np.ndarray:
+        h = x.astype(np.float32)
+        for w, b in weights[:-1]:
+            h = np.asarray(network.activation(h @ w.T + b), np.float32)
+        z = h @ weights[-1][0].T + weights[-1][1]
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    return ec.Teacher.from_callable(answer, network.sizes[0])
+
+
+def random_relu(sizes: tuple[int, ...]) -> ec.Network:
+    """Weights and biases N(0, 1)."""
+    rng = np.random.default_rng(0)
+    weights = tuple(rng.normal(size=(out, into)) for into, out in itertools.pairwise(sizes))
+    return ec.Network(weights, tuple(rng.normal(size=out) for out in sizes[1:]), "relu")
+
+
+def of_images(data: Images, hidden: tuple[int, ...], activation: str, make: Make = as_function, tolerance: float = 1e-8,
+              how: str = "", options: ec.RecoverOptions | None = None
+              ) -> tuple[str, Callable[[], ec.Network], Make, float, ec.RecoverOptions | None]:
+    """A network trained on images."""
+    name = f"{data.__name__} {'-'.join(map(str, hidden))} {activation}{how and ', '}{how}"
+    return name, functools.partial(train, data, hidden, activation), make, tolerance, options
+
+
 CASES = [
-    *((mnist, (16,), activation) for activation in SHALLOW),
-    *((mnist, (32,), activation) for activation in ("tanh", "leaky_relu(0.01)")),
-    *((mnist, (16, 16), activation) for activation in ("tanh", "sigmoid", "gelu", "relu")),
-    *((mnist, (64,), activation) for activation in ("tanh", "relu")),
-    (cifar10, (32,), "relu"),
+    *(of_images(mnist, (16,), activation) for activation in SHALLOW),
+    *(of_images(mnist, (32,), activation) for activation in ("tanh", "leaky_relu(0.01)")),
+    *(of_images(mnist, (16, 16), activation) for activation in ("tanh", "sigmoid", "gelu", "relu")),
+    *(of_images(mnist, (16,), activation, as_onnx, 1e-4, "float32") for activation in ("tanh", "relu")),
+    *(of_images(mnist, (16,), activation, as_probabilities, 1e-3, "probabilities") for activation in ("tanh", "relu")),
+    *(of_images(mnist, (16,), activation, as_onnx, 1e-3, "in [0, 1]", BOX) for activation in ("tanh", "relu")),
+    *((f"relu {'-'.join(map(str, sizes))}", functools.partial(random_relu, sizes), as_function, 1e-9, None)
+      for sizes in RANDOM),
+    *(of_images(mnist, (64,), activation) for activation in ("tanh", "relu")),
+    of_images(cifar10, (32,), "relu"),
 ]
 
 
@@ -28,12 +89,11 @@ def main(only: tuple[str, ...] = ()) -> list[Row]:
         print(f"no data in {DATA}; set EXPANDCLUSTER_DATA")
         return []
     rows = []
-    for data, hidden, activation in CASES:
-        name = f"{data.__name__} {'-'.join(map(str, hidden))} {activation}"
+    for name, make_truth, make_teacher, tolerance, options in CASES:
         if only and not any(word in name for word in only):
             continue
-        truth = train(data, hidden, activation)
-        rows.append(measure(name, ec.Teacher.from_network(truth), truth))
+        truth = make_truth()
+        rows.append(measure(name, make_teacher(truth), truth, tolerance, options=options))
     print(foot(rows))
     return rows
 

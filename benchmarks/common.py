@@ -44,10 +44,11 @@ class Row:
     relative_loss: float
     queries: int
     seconds: float
+    tolerance: float = 1e-8
 
     @property
     def exact(self) -> bool:
-        return self.error <= 1e-8
+        return self.error <= self.tolerance
 
     def line(self) -> str:
         return (f"| {self.teacher} | {self.verdict} | {self.sizes} | {self.error:.1e} | {self.relative_loss:.1e} | "
@@ -67,7 +68,7 @@ def measure(name: str, teacher: ec.Teacher, truth: ec.Network, tolerance: float 
     if found.network is not None:
         error = ec.compare(found, truth, tolerance=tolerance).max_parameter_error
     sizes = "-" if found.network is None else "-".join(map(str, found.network.sizes))
-    row = Row(name, found.verdict.name, sizes, error, found.relative_loss, found.queries, seconds)
+    row = Row(name, found.verdict.name, sizes, error, found.relative_loss, found.queries, seconds, tolerance)
     print(row.line(), flush=True)
     if found.exact and error > tolerance:
         print(f"WRONGLY CALLED EXACT: {name}", file=sys.stderr, flush=True)
