@@ -25,6 +25,7 @@ from expandcluster.symmetry_moves import unit_norm
 __all__ = ["certify", "error_bars", "judge"]
 
 _SURE = 5.0  # standard deviations that must fit into the tolerance
+_DRAWS, _UNLUCKY, _MOST_EXPLAINED = 4, 10.0, 1e-6  # of errors of lifted weights: what they may explain
 _CHECK, _FAR = 600, 200  # held-out samples where students learn, and far from there
 
 
@@ -55,7 +56,34 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     size = max(float(np.abs(p).max()) for p in (*lifted.network.weights, *lifted.network.biases))
     support = min(int(layer.support.min()) for layer in reconstruction.layers)
     loss = _held_out_loss(lifted.network, network, source)
-    return Certificate(loss, probe.noise_floor, bars, largest / size, _names(bars), support, students.at_floor)
+    explained = _explained(lifted, network, source, probe) if lifted.bars.size else 0.0
+    return Certificate(loss, probe.noise_floor, bars, largest / size, _names(bars), support, students.at_floor,
+                       explained)
+
+
+def _explained(lifted: Lift, network: Network, source: Source, probe: Probe) -> float:
+    """Relative loss that the errors of the lifted weights explain; none unless the slice is imitated to the floor.
+
+    A network whose answers have few digits is known less well outside the slice, where single answers say how
+    large each weight is, than inside, where all of them do.
+    """
+    assert lifted.network is not None
+    inside = source.held_out(_CHECK)
+    if not len(inside.x) or inside.relative_loss(network(inside.x)) > probe.allowed:
+        return 0.0
+    first, bias = lifted.network.weights[0], lifted.network.biases[0]
+    rng, worst = np.random.default_rng(0), 0.0
+    for samples in (source.check(_CHECK), source.far(_FAR)):
+        if not len(samples.x):
+            continue
+        answers, changes = lifted.network(samples.x), []
+        for _ in range(_DRAWS):
+            move = np.nan_to_num(lifted.bars) * rng.normal(size=first.shape)
+            moved = Network((first + move, *lifted.network.weights[1:]),
+                            (bias - move @ source.coordinates.center, *lifted.network.biases[1:]), network.activation)
+            changes.append(np.sum((moved(samples.x) - answers) ** 2))
+        worst = max(worst, float(np.mean(changes)) / (samples.total_variance or 1.0))
+    return worst
 
 
 def _held_out_loss(lifted: Network, network: Network, source: Source) -> float:
@@ -93,7 +121,8 @@ def _lifted_bars(lifted: Lift, network: Network, bars: tuple[np.ndarray, ...], c
 
 def judge(certificate: Certificate | None, students: Students, probe: Probe, *, enough: int) -> Verdict:
     """The verdict that the evidence supports; doubt is never decided in favour of exact."""
-    if certificate is None or not certificate.relative_loss <= probe.allowed:
+    explained = min(_UNLUCKY * certificate.explained, _MOST_EXPLAINED) if certificate else 0.0
+    if certificate is None or not certificate.relative_loss <= max(probe.allowed, explained):
         too_few = students.overfitted > students.at_floor or students.tried == 0 or students.at_floor > 0
         return Verdict.TOO_FEW_QUERIES if too_few else Verdict.CANNOT_IMITATE
     if certificate.undetermined:

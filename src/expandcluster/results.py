@@ -108,6 +108,7 @@ class Certificate:
         undetermined: names of undetermined parameters, for example ``W1[3,7]``.
         support: smallest number of distinct students in which a neuron was found.
         students: number of students that reached the noise floor.
+        explained: relative loss that the error bars of weights outside the students' slice explain.
     """
 
     relative_loss: float
@@ -117,6 +118,7 @@ class Certificate:
     undetermined: tuple[str, ...]
     support: int
     students: int
+    explained: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
