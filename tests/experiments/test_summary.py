@@ -46,3 +46,8 @@ def test_the_ratio_is_over_problems_that_both_have_solved() -> None:
     lost = [row(settings="paper", max_parameter_error=None), row(rho=None)]
     assert math.isinf(seconds_ratio(lost, paper, ours))
     assert math.isnan(seconds_ratio(lost, ours, paper))
+
+
+def test_rows_of_earlier_versions_have_no_processor_seconds() -> None:
+    found = summarise([row(), row(seed=1, processor_seconds=None)])[0]
+    assert found.seconds == 4.0 and math.isnan(found.seconds_per_recovered)

@@ -40,7 +40,8 @@ class Row:
         steps: training steps of all students together, those of pruning not counted.
         seconds: wall time of all stages.
         queries: inputs asked, or rows of the table.
-        processor_seconds: of all threads together; unlike ``seconds`` the same on a busy machine.
+        processor_seconds: of all threads together; unlike ``seconds`` the same on a busy machine. ``None`` where an
+            earlier version did not measure it.
     """
 
     inputs: int
@@ -58,7 +59,7 @@ class Row:
     steps: int
     seconds: float
     queries: int
-    processor_seconds: float
+    processor_seconds: float | None = None
 
     @property
     def recovered(self) -> bool:

@@ -25,7 +25,7 @@ class Summary:
         worst_error: largest parameter error among those recovered; 0 where none was.
         seconds: of all problems together.
         slowest: seconds of the slowest.
-        processor_seconds: of all problems together.
+        processor_seconds: of all problems together; NaN where it was not measured for one.
     """
 
     settings: str
@@ -75,4 +75,4 @@ def _one(settings: str, rho: float | None, rows: Sequence[Row]) -> Summary:
         reached=sum(row.reached for row in rows) / students if students else 0.0,
         worst_error=max((row.max_parameter_error or 0.0 for row in rows if row.recovered), default=0.0),
         seconds=sum(row.seconds for row in rows), slowest=max(row.seconds for row in rows),
-        processor_seconds=sum(row.processor_seconds for row in rows))
+        processor_seconds=sum(math.nan if row.processor_seconds is None else row.processor_seconds for row in rows))
