@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from benchmarks.common import HEAD, Row, foot, measure
 from benchmarks.image_teachers import DATA, cifar10, mnist, train
+from scipy.special import softmax
 
 import expandcluster as ec
 from expandcluster.export.onnx_file import network_to_onnx
@@ -48,8 +49,7 @@ def as_probabilities(network: ec.Network) -> ec.Teacher:
         for w, b in weights[:-1]:
             h = np.asarray(network.activation(h @ w.T + b), np.float32)
         z = h @ weights[-1][0].T + weights[-1][1]
-        e = np.exp(z - z.max(axis=1, keepdims=True))
-        return e / e.sum(axis=1, keepdims=True)
+        return softmax(z, axis=1)
 
     return ec.Teacher.from_callable(answer, network.sizes[0])
 

@@ -83,6 +83,9 @@ PROBE = Probe(1e-16, 1e-32, 1e-26, single=False)
     ({"largest_error_bar": float("nan")}, Verdict.IMPRECISE),
     ({"relative_loss": 1e-20}, Verdict.TOO_FEW_QUERIES),
     ({"relative_loss": float("nan")}, Verdict.TOO_FEW_QUERIES),
+    ({"relative_loss": 1e-20, "explained": 1e-20}, Verdict.EXACT),  # by the error bars of lifted weights
+    ({"relative_loss": 1e-18, "explained": 1e-20}, Verdict.TOO_FEW_QUERIES),
+    ({"relative_loss": 1e-4, "explained": 1.0}, Verdict.TOO_FEW_QUERIES),  # bars so wide explain nothing
 ])
 def test_the_verdict_fits_the_evidence(changed, verdict):
     assert judge(dataclasses.replace(GOOD, **changed), STUDENTS, PROBE, enough=4) is verdict

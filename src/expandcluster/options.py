@@ -94,7 +94,8 @@ class LMOptions:
         patience: a student is done when its loss fell by less than ``progress`` over this many steps.
         progress: relative fall of the loss that counts as progress.
         creep: relative loss below which a student is also done when its loss fell by less than ten times over 20 steps:
-            what is left are directions that nothing depends on, and pruning removes them; 0 for none.
+            what is left are directions that nothing depends on, and pruning removes them. 0 for none; ``None`` is 1e-10
+            for students that are pruned afterwards, else 0.
         damping: first lambda over the largest diagonal entry of J'J.
         memory: bytes that the temporary arrays of one chunk of samples may take; about a processor's
             cache is fastest.
@@ -104,7 +105,7 @@ class LMOptions:
     check_every: int = 25
     patience: int = 50
     progress: float = 0.1
-    creep: float = 0.0
+    creep: float | None = None
     damping: float = 1e-2
     memory: int = 2 * 2**20
     trainer: str = dataclasses.field(default="levenberg_marquardt", init=False)
@@ -114,7 +115,8 @@ class LMOptions:
             _check(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         _check(_is_positive(self.damping), "damping", self.damping, "a positive number")
         _check(_is_share(self.progress), "progress", self.progress, "a number between 0 and 1")
-        _check(_is_positive(self.creep) or self.creep == 0, "creep", self.creep, "a number of at least 0")
+        _check(self.creep is None or _is_positive(self.creep) or self.creep == 0, "creep", self.creep,
+               "a number of at least 0 or None")
 
 
 @dataclasses.dataclass(frozen=True)

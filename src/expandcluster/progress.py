@@ -13,7 +13,7 @@ class Event:
     """One thing that happened.
 
     Attributes:
-        stage: the stage it happened in: link, probe, reduce, expand, settle, cluster,
+        stage: the stage it happened in: link, probe, reduce, choose, expand, settle, cluster,
             fine_tune, challenge or lift; benchmark or demo outside a recovery.
         message: what happened, in one line for a person.
         values: the same as numbers, for a program, for example ``{"relative_loss": 1e-30}``.

@@ -123,7 +123,9 @@ def read_students(folder: str | os.PathLike[str], activation: Activation | Eleme
     Raises:
         BadInput: the folder is no finished run, or a file in it is damaged.
     """
-    return _stages(Path(folder), activation)[0]["settle"]
+    folder = Path(folder)
+    _json(folder, "run.json")
+    return _stages(folder, activation)[0]["settle"]
 
 
 def read_description(folder: str | os.PathLike[str]) -> RunDescription:
@@ -152,7 +154,6 @@ def read_description(folder: str | os.PathLike[str]) -> RunDescription:
 
 def _stages(folder: Path, activation: Activation | Elementwise | str | None) -> tuple[dict[str, Any], dict[str, float]]:
     """Result and seconds of every stage."""
-    _json(folder, "run.json")
     given = None if activation is None else get_activation(activation)
     known: dict[str, Activation] = {}
 

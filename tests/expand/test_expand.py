@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
 from tests.problems import random_teacher
 
+from expandcluster.activations import get_activation
 from expandcluster.expand import expand as module
 from expandcluster.expand.expand import expand
 from expandcluster.options import ExpandOptions, RecoverOptions
@@ -21,3 +24,14 @@ def test_each_student_is_kept_once_where_all_are(monkeypatch):
     students = expand(source, random_teacher((3, 2, 1), "tanh", 0).activation, 1, RowSpace(), options, 0)
     assert students.overfitted > 0
     assert len(students.networks) == len(students.all_losses) == 3
+
+
+@pytest.mark.parametrize(("effort", "tried"), [(1.0, 1), (1e5, 2), (3e6, 2), (4e6, 3)])
+def test_widths_are_tried_as_long_as_a_step_is_affordable(effort, tried):
+    """The first width at any price, a second up to the effort, later ones up to a tenth of it."""
+    options = RecoverOptions(expand=ExpandOptions(students=1, enough=1, waves=0, widths=(2, 4, 8), effort=effort))
+    teacher = Teacher.from_callable(lambda x: np.sin(3 * x[:, :1]) * x[:, 1:], 2)
+    source = open_source(teacher, options.queries, 0)
+    source.floor = 1e-26
+    students = expand(source, get_activation("tanh"), 1, RowSpace(), options, 0)
+    assert len(students.all_losses) == tried and not students.at_floor

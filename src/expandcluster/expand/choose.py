@@ -107,8 +107,9 @@ def choose(source: Source, activations: Sequence[Activation], depths: Sequence[i
         return any(e.students for e in tried.values())
 
     won = next(((place, depth) for place in range(widths) for depth in depths if race(place, depth)), None)
-    kinked = [a for a in activations if a.negative_slope is not None and (a.name, won and won[1]) in tried]
-    if won is not None and won[0] + 1 < widths and any(tried[a.name, won[1]].students for a in kinked):
+    kinked = [a for a in activations if a.negative_slope is not None]
+    if won is not None and won[0] + 1 < widths and any(
+            tried[a.name, won[1]].students for a in kinked if (a.name, won[1]) in tried):
         for depth in depths[: depths.index(won[1])]:  # kinked layers can be the identity: fewer may do, if wider
             race(won[0] + 1, depth, kinked)
     source.drawn = 0  # looks leave no trace in what follows

@@ -21,7 +21,7 @@ from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.row_space import RowSpace
 from expandcluster.queries.source import Source
 
-__all__ = ["Students", "expand", "quick_look", "samples_for", "train_wave", "widths_for"]
+__all__ = ["Students", "clustered_unpruned", "expand", "quick_look", "samples_for", "train_wave", "widths_for"]
 
 _SHARPNESS = (2.0, 5.0, 12.0, 30.0, 80.0, 200.0)  # smooth path of kinked activations
 _HELD_OUT = 300  # samples that decide whether a student generalises
@@ -135,7 +135,7 @@ def _enough(samples: Samples, sizes: Sequence[int]) -> bool:
 
 def _until_pruned(options: ExpandOptions) -> tuple[TrainerOptions, ...]:
     """The trainers; Levenberg-Marquardt leaves to pruning what only pruning mends."""
-    return tuple(dataclasses.replace(t, creep=_CREEP) if options.prune and isinstance(t, LMOptions) and t.creep == 0
+    return tuple(dataclasses.replace(t, creep=_CREEP) if options.prune and isinstance(t, LMOptions) and t.creep is None
                  else t for t in options.trainers)
 
 
@@ -153,6 +153,15 @@ def train_wave(population: Population, samples: Samples, activation: Activation,
         for sharpness in _SHARPNESS:
             population = levenberg_marquardt(population, samples, activation, short, sharpness=sharpness).population
     return train(population, samples, activation, trainers, seed=seed)
+
+
+def clustered_unpruned(activation: Activation, sizes: Sequence[int]) -> bool:
+    """Whether students at the floor are clustered without being pruned.
+
+    A shallow student of kinked neurons has every kink of the teacher: its other neurons make up linear maps
+    together, cannot go one by one, and do not cluster.
+    """
+    return activation.negative_slope is not None and len(sizes) == 3
 
 
 def widths_for(options: ExpandOptions, rank: int | None) -> list[int]:
@@ -208,12 +217,7 @@ class _Pool:
         return float(losses.min())
 
     def _as_they_are(self, sizes: tuple[int, ...]) -> bool:
-        """Whether students at the floor are clustered without being pruned.
-
-        A shallow student of kinked neurons has every kink of the teacher: its other neurons make up linear maps
-        together, cannot go one by one, and do not cluster.
-        """
-        return self.activation.negative_slope is not None and len(sizes) == 3 and not self.smallest_wanted
+        return not self.smallest_wanted and clustered_unpruned(self.activation, sizes)
 
     def _prune(self, wave: TrainedPopulation, samples: Samples, options: ExpandOptions
                ) -> tuple[list[Network], np.ndarray]:

@@ -66,7 +66,7 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
     run = functools.partial(
         _train, x=x, y=y, present=present, target=samples.floor * total,
         sharpness=None if sharpness is None else jnp.asarray(sharpness), damping=options.damping,
-        steps=options.steps, patience=options.patience, progress=options.progress, creep=options.creep * total,
+        steps=options.steps, patience=options.patience, progress=options.progress, creep=(options.creep or 0.0) * total,
         sizes=sizes, activation=activation,
     )
     return each_student(run, population, samples, unit=1.0 / total)

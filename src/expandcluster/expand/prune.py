@@ -68,8 +68,8 @@ def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, 
         samples: queries and answers.
         activation: of the hidden layers.
         train: trains a population on samples for a moderate number of steps.
-        skip: students that are left as they are ``(students,)``.
         least: neurons that the first hidden layer keeps: answers that vary in so many directions need them.
+        skip: students that are left as they are ``(students,)``.
 
     Returns:
         The students, and their relative losses ``(students,)``.

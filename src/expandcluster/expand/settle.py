@@ -11,7 +11,7 @@ import dataclasses
 import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.expand.expand import Students
+from expandcluster.expand.expand import Students, clustered_unpruned
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
 from expandcluster.networks import stack
 from expandcluster.options import LMOptions
@@ -22,7 +22,7 @@ from expandcluster.queries.source import Source
 __all__ = ["settle"]
 
 _ROUNDS, _COUNT = 8, 96
-_FEW_ROUNDS = 2  # for shallow students of kinked neurons: not pruned, they differ at kinks of no importance
+_FEW_ROUNDS = 2  # for students that were not pruned: they differ at kinks of no importance
 _OPTIONS = LMOptions(steps=100, patience=20)
 
 
@@ -37,8 +37,8 @@ def settle(students: Students, source: Source, activation: Activation, progress:
     """
     if not source.chosen:
         return students
-    shallow = all(len(n.hidden_sizes) == 1 for n in students.networks)
-    for round_ in range(_FEW_ROUNDS if shallow and activation.negative_slope is not None else _ROUNDS):
+    unpruned = any(clustered_unpruned(activation, n.sizes) for n in students.networks)
+    for round_ in range(_FEW_ROUNDS if unpruned else _ROUNDS):
         networks = students.networks
         if students.at_floor < 2:
             break

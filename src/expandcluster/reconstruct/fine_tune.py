@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.expand.population import Samples
 from expandcluster.networks import Network, stack
 from expandcluster.options import LMOptions
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.source import Source
 
-__all__ = ["fine_tune", "samples_to_tune"]
+__all__ = ["fine_tune", "samples_to_tune", "tune"]
 
 _OPTIONS = LMOptions(steps=150, patience=8, damping=1e-8)
 
@@ -25,11 +26,16 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
     """
     if network is None:
         return None
-    samples = dataclasses.replace(source.samples(samples_to_tune(network, source)), floor=0.0)
-    trained = levenberg_marquardt(stack([network], network.sizes), samples, network.activation, _OPTIONS)
-    progress(Event("fine_tune", f"relative loss {trained.loss[0]:.1e} after {int(trained.steps[0])} steps",
-                   {"relative_loss": float(trained.loss[0])}))
-    return trained.population.network(0, network.activation)
+    network, loss, steps = tune(network, source.samples(samples_to_tune(network, source)))
+    progress(Event("fine_tune", f"relative loss {loss:.1e} after {steps} steps", {"relative_loss": loss}))
+    return network
+
+
+def tune(network: Network, samples: Samples) -> tuple[Network, float, int]:
+    """All parameters trained on ``samples`` until the loss falls no more; also the relative loss, and steps taken."""
+    trained = levenberg_marquardt(stack([network], network.sizes), dataclasses.replace(samples, floor=0.0),
+                                  network.activation, _OPTIONS)
+    return trained.population.network(0, network.activation), float(trained.loss[0]), int(trained.steps[0])
 
 
 def samples_to_tune(network: Network, source: Source) -> int:

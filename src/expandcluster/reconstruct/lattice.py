@@ -26,23 +26,17 @@ def subset_sum(columns: np.ndarray, target: np.ndarray) -> np.ndarray | None:
     count = columns.shape[1]
     unit = float(np.linalg.norm(columns, axis=0).max())
     wanted = 2.0 * target - columns.sum(axis=1)  # of signs: s = (1 + e) / 2
-    best, least = None, np.inf
     for weight in _WEIGHTS:
         basis = np.zeros((count + 1, count + 1 + len(target)))
         basis[:, : count + 1] = np.eye(count + 1)
         basis[:count, count + 1 :] = weight * columns.T / unit
         basis[count, count + 1 :] = -weight * wanted / unit
-        for row in lll(basis):
-            signs = row[: count + 1]
-            if abs(signs[-1]) != 1 or not np.all(np.abs(signs) == 1):
-                continue
-            found = (1.0 + signs[:-1] * signs[-1]) / 2.0
-            error = float(np.linalg.norm(columns @ found - target))
-            if error < least:
-                best, least = found, error
-        if best is not None:
-            return best
-    return best
+        short = lll(basis)[:, : count + 1]
+        short = short[np.all(np.abs(short) == 1, axis=1)]
+        found = (1.0 + short[:, :-1] * short[:, -1:]) / 2.0
+        if len(found):
+            return found[np.argmin(np.linalg.norm(found @ columns.T - target, axis=1))]
+    return None
 
 
 def lll(basis: np.ndarray) -> np.ndarray:

@@ -27,13 +27,12 @@ import numpy as np
 
 from expandcluster.activations import Activation
 from expandcluster.expand.gauss_newton import step_work
-from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
-from expandcluster.networks import Network, forward, stack
-from expandcluster.options import LMOptions
+from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import Source
+from expandcluster.reconstruct.fine_tune import tune
 
 __all__ = ["Lift", "lift"]
 
@@ -45,7 +44,6 @@ _CHUNK = 128  # inputs solved for at once
 _ITERATIONS = 12
 _SURE = 20.0  # expected errors that must fit into the tolerance
 _NOISY = 1e-12  # relative noise of answers above which fine-tuning makes a difference
-_TUNE = LMOptions(steps=100, patience=8, damping=1e-8)
 _AFFORDABLE = 2e10  # floating-point operations of one of its steps
 _BLIND = 1e-9  # of the largest singular value: what the base points do not see
 
@@ -114,13 +112,12 @@ def _tuned(lifted: Lift, source: Source, probe: Probe, progress: Progress) -> Li
     count = math.ceil(source.options.per_parameter * network.parameters / network.sizes[-1])
     if probe.noise <= _NOISY or step_work(network.sizes, count + source.drawn) > _AFFORDABLE:
         return lifted
-    samples = dataclasses.replace(source.full(count), floor=0.0)
+    samples = source.full(count)
     if samples.answers < 2 * network.parameters:
         return lifted
-    trained = levenberg_marquardt(stack([network], network.sizes), samples, network.activation, _TUNE)
-    progress(Event("lift", f"fine-tuned outside the slice too: relative loss {trained.loss[0]:.1e}",
-                   {"loss": float(trained.loss[0])}))
-    return Lift(trained.population.network(0, network.activation), np.zeros((0, 0)), lifted.loss, count)
+    network, loss, _ = tune(network, samples)
+    progress(Event("lift", f"fine-tuned outside the slice too: relative loss {loss:.1e}", {"loss": loss}))
+    return Lift(network, np.zeros((0, 0)), lifted.loss, count)
 
 
 def _base_points(network: Network, source: Source, probe: Probe, rng: np.random.Generator) -> np.ndarray:

@@ -36,11 +36,12 @@ def wrong_signs(linear: np.ndarray, outgoing: np.ndarray, incoming: np.ndarray, 
     if size == 0 or np.linalg.norm(target) <= 1e-7 * size:
         return np.zeros(neurons, bool)
     candidates = [np.rint(np.linalg.lstsq(maps, side * target, rcond=1e-10)[0]) for side in (1.0, -1.0)]
-    if np.linalg.matrix_rank(maps, tol=1e-8 * size) < neurons <= _MOST_ENUMERATED:
+    open_ = np.linalg.matrix_rank(maps, tol=1e-8 * size) < neurons  # more signs than equations
+    if open_ and neurons <= _MOST_ENUMERATED:
         every = ((np.arange(2**neurons)[:, None] >> np.arange(neurons)) & 1).astype(float)
         sums = every @ maps.T
         candidates += [every[np.argmin(np.linalg.norm(sums - side * target, axis=1))] for side in (1.0, -1.0)]
-    elif _MOST_ENUMERATED < neurons <= _MOST_REDUCED and np.linalg.matrix_rank(maps, tol=1e-8 * size) < neurons:
+    elif open_ and neurons <= _MOST_REDUCED:
         candidates += [found for side in (1.0, -1.0) if (found := subset_sum(maps, side * target)) is not None]
     errors = [min(np.linalg.norm(maps @ c - target), np.linalg.norm(maps @ c + target))
               if set(np.unique(c)) <= {0.0, 1.0} else np.inf for c in candidates]

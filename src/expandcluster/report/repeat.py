@@ -18,7 +18,7 @@ _BOX = ("queries", "domain", "low"), ("queries", "domain", "high")
 _FLAGS = {("queries", "max_queries"): "--max-queries", ("queries", "noisy"): "--noisy",
           ("queries", "sampler"): "--sampler", ("queries", "scale"): "--scale",
           ("queries", "domain", "integers"): "--integers", ("expand", "students"): "--students",
-          ("expand", "effort"): "--effort"}
+          ("expand", "effort"): "--effort", ("expand", "widths"): "--widths"}
 
 
 def command_line(run: RunDescription) -> str | None:
@@ -54,7 +54,8 @@ def command_line(run: RunDescription) -> str | None:
     for path, value in changed.items():
         if path not in _FLAGS:
             return None
-        words += [_FLAGS[path]] if value is True else [_FLAGS[path], str(value)]
+        text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        words += [_FLAGS[path]] if value is True else [_FLAGS[path], text]
     return shlex.join(words)
 
 

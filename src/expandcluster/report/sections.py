@@ -24,6 +24,7 @@ _STAGES = {
     "link": "tell what the answers are",
     "probe": "measure the teacher's precision",
     "reduce": "find the inputs that matter",
+    "choose": "choose activation and depth",
     "expand": "train and prune students",
     "settle": "ask where students differ, and train them on",
     "cluster": "cluster their neurons and build one network",
