@@ -58,11 +58,14 @@ def test_ten_kills_at_random_moments(tmp_path: Path) -> None:
         whole = _finish(server, tmp_path / "whole")
         server.reset(delay=0.1)
         out, killed, lost = tmp_path / "killed", 0, 0
-        for _ in range(KILLS):
+        for kill in range(KILLS):
+            until = whole["queries"] * (kill + moments.random()) / KILLS  # rows asked, however fast the machine is
             running = subprocess.Popen(_command(server, out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
-                running.wait(moments.uniform(1.0, 7.0))
-            except subprocess.TimeoutExpired:
+            time.sleep(moments.uniform(0.2, 1.0))
+            while server.counts()["rows"] < until and running.poll() is None:
+                time.sleep(0.01)
+            time.sleep(moments.uniform(0.0, 0.2))
+            if running.poll() is None:
                 running.kill()
                 killed += 1
             running.wait()
