@@ -18,7 +18,7 @@ from tests.problems import random_teacher
 from expandcluster.activations import get_activation
 from expandcluster.errors import BadInput, BudgetSpent, ExpandClusterError, RunFolderError, TeacherError
 from expandcluster.export import open_network
-from expandcluster.options import ExpandOptions, QueryOptions, RecoverOptions
+from expandcluster.options import BFGSOptions, ExpandOptions, GradientFlowOptions, QueryOptions, RecoverOptions
 from expandcluster.queries.answers import Answers
 from expandcluster.queries.ledger import Ledger
 from expandcluster.queries.probe import Probe
@@ -263,8 +263,8 @@ CHANGED: dict[str, tuple[dict[str, Any], str]] = {
     "teacher": ({"teacher": Teacher.from_network(random_teacher((2, 3, 1), "tanh", 1))}, "fingerprint is '"),
     "kind of teacher": ({"teacher": Counting()}, "fingerprint is '.*'; expected fingerprint ''"),
     "inputs": ({"inputs": X}, "asked_inputs is None; expected asked_inputs '"),
-    "queries": ({"options": RecoverOptions(queries=QueryOptions(scale=2.0))}, "options is "),
-    "students": ({"options": RecoverOptions(expand=ExpandOptions(students=9))}, "options is "),
+    "queries": ({"options": RecoverOptions(queries=QueryOptions(scale=2.0))}, "options.queries.scale is 1.0; "),
+    "students": ({"options": RecoverOptions(expand=ExpandOptions(students=9))}, "options.expand.students is 8; "),
 }
 
 
@@ -283,6 +283,14 @@ def test_another_run_is_refused_and_what_differs_is_named(case: str, tmp_path: P
 def test_numbers_of_numpy_describe_the_same_run(tmp_path: Path) -> None:
     for seed in (np.int64(3), 3):
         with open_run(tmp_path / "run", _about(seed=seed), (TANH,)) as run:
+            assert run.folder == tmp_path / "run"
+
+
+def test_options_without_a_limit_describe_the_same_run(tmp_path: Path) -> None:
+    trainers = (GradientFlowOptions(), BFGSOptions())  # time without a limit, which JSON cannot hold
+    options = RecoverOptions(expand=ExpandOptions(trainers=trainers))
+    for _ in range(2):
+        with open_run(tmp_path / "run", _about(options=options), (TANH,)) as run:
             assert run.folder == tmp_path / "run"
 
 

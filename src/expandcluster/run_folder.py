@@ -36,7 +36,7 @@ from expandcluster.reconstruct.challenge import Challenge
 from expandcluster.reconstruct.layers import Reconstruction
 from expandcluster.reconstruct.lift import Lift
 from expandcluster.results import Certificate, Explanation, LayerClusters, Recovery
-from expandcluster.storage import load, names, pack, write_arrays, write_json
+from expandcluster.storage import load, names, pack, strict, write_arrays, write_json
 from expandcluster.teachers.base import Teacher
 from expandcluster.teachers.links import Link
 
@@ -57,7 +57,7 @@ def describe(teacher: Teacher, activations: Sequence[Activation], depths: Sequen
         "outputs": teacher.outputs, "dtype": teacher.dtype.name,
         "activation": ",".join(a.name for a in activations),
         "hidden_layers": depths[0] if len(depths) == 1 else AUTO, "output": output, "seed": seed, "asked_inputs": asked,
-        "options": json.loads(json.dumps(dataclasses.asdict(options))),
+        "options": strict(dataclasses.asdict(options)),  # as run.json will have it
     }
 
 
@@ -187,21 +187,33 @@ def _check(folder: Path, about: dict[str, Any]) -> bool:
     if path.is_file():
         try:
             there = json.loads(path.read_text())["run"]
-            different = sorted(key for key in about.keys() | there.keys() if there.get(key) != about.get(key))
+            different = _first_difference(there, about)
         except (OSError, RecursionError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise RunFolderError(f"run folder {folder}", got=f"a damaged run.json ({error})", expected="a run",
                                  remedy=elsewhere) from error
-        if different:
-            key = different[0]
-            raise RunFolderError(f"run folder {folder}",
-                                 got=f"another run: its {key} is {_short(there.get(key))}",
-                                 expected=f"{key} {_short(about.get(key))}", remedy=elsewhere)
+        if different is not None:
+            key, got, expected = different
+            raise RunFolderError(f"run folder {folder}", got=f"another run: its {key} is {_short(got)}",
+                                 expected=f"{key} {_short(expected)}", remedy=elsewhere)
         return True
     if folder.is_dir() and not all(entry.name == ".lock" or entry.match(".run.json.*.part")  # killed while writing
                                    for entry in folder.iterdir()):
         raise RunFolderError(f"run folder {folder}", got="a folder with other files in it",
                              expected="an empty or new folder", remedy="Choose another folder with --out.")
     return False
+
+
+def _first_difference(there: dict[str, Any], here: dict[str, Any]) -> tuple[str, Any, Any] | None:
+    """Name and both values of the first entry, in order of the names, that is not the same."""
+    for key in sorted(there.keys() | here.keys()):
+        got, expected = there.get(key), here.get(key)
+        if isinstance(got, dict) and isinstance(expected, dict):
+            inner = _first_difference(got, expected)
+            if inner is not None:
+                return f"{key}.{inner[0]}", *inner[1:]
+        elif got != expected:
+            return key, got, expected
+    return None
 
 
 def _short(value: object) -> str:
