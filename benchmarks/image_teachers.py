@@ -32,7 +32,7 @@ def cifar10() -> tuple[np.ndarray, np.ndarray]:
     from PIL import Image
 
     with np.load(DATA / "cifar10_jpeg.npz") as file:
-        data, offsets, labels = (file[name] for name in file.files)
+        data, offsets, labels = file["jpeg_train"], file["offsets_train"], file["y_train"]
         pictures = [np.asarray(Image.open(io.BytesIO(data[a:b].tobytes())).convert("RGB")).reshape(-1)
                     for a, b in itertools.pairwise(offsets)]
         return np.stack(pictures) / 255.0, labels.astype(int)

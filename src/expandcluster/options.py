@@ -259,9 +259,11 @@ class ExpandOptions:
         enough: stop when this many students have reached the noise floor.
         waves: most waves after the width search; 0 for none.
         widths: hidden widths tried one after the other in the width search.
-        effort: floating-point operations of a training step up to which a second width is tried, and a tenth of
+        effort: floating-point operations of a training step up to which a second width is tried, and a quarter of
             them for later ones: where two widths have failed, a third rarely succeeds.
-        rho: students of the later waves are this much wider than the smallest network found.
+        rho: where the answers vary in fewer directions than there are inputs, the first width is this many times their
+            number, and once more as much over it in deep networks: a first layer of independent rows has as many
+            neurons as directions.
         prune: whether neurons are removed inside students, which are then trained on.
         keep: which students are clustered: ``"floor"``, those that reached the noise floor, or
             ``"all"``, whatever their loss (as the paper does).
@@ -271,9 +273,9 @@ class ExpandOptions:
     students: int = 8
     enough: int = 4
     waves: int = 8
-    widths: tuple[int, ...] = (4, 8, 16, 32, 64)
+    widths: tuple[int, ...] = (4, 8, 16, 32, 64, 128)
     effort: float = 2e10
-    rho: float = 2.0
+    rho: float = 1.25
     prune: bool = True
     keep: Literal["floor", "all"] = "floor"
     trainers: tuple[TrainerOptions, ...] = (LMOptions(),)

@@ -91,9 +91,10 @@ def choose(source: Source, activations: Sequence[Activation], depths: Sequence[i
     if len(activations) == 1 and len(depths) == 1:
         return Choice(activations[0].name, depths[0], ())
     tried: dict[tuple[str, int], Explanation] = {}
-    look = dataclasses.replace(_LOOK, widths=options.expand.widths, effort=options.expand.effort)
+    given = options.expand
+    look = dataclasses.replace(_LOOK, widths=given.widths, effort=given.effort, rho=given.rho)
     trial = dataclasses.replace(options, expand=look)
-    widths = len(widths_for(look, rows.rank))
+    widths = max(len(widths_for(look, rows.rank, depth)) for depth in depths)
 
     def race(place: int, depth: int, activations: Sequence[Activation] = activations) -> bool:
         for activation in activations:

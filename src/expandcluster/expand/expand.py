@@ -85,7 +85,7 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     pool = _Pool(source, activation, progress, keep_all=waves.keep == "all", least=rows.rank or 1)
     deep = hidden_layers > 1  # shallow students get there without the smooth path
     sizes: tuple[int, ...] = ()
-    for wave, width in enumerate(widths_for(waves, rows.rank)):
+    for wave, width in enumerate(widths_for(waves, rows.rank, hidden_layers)):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
         samples = samples_for(source, sizes)
         if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, wave):
@@ -112,7 +112,10 @@ def quick_look(source: Source, activation: Activation, hidden_layers: int, place
     """One wave of students of the width at ``place`` in the width search; ``None`` where it would not be trained."""
     waves = options.expand
     pool = _Pool(source, activation, silent, keep_all=False, least=rows.rank or 1, smallest_wanted=True)
-    sizes = (pool.inputs, *[widths_for(waves, rows.rank)[place]] * hidden_layers, source.teacher.outputs)
+    widths = widths_for(waves, rows.rank, hidden_layers)
+    if place >= len(widths):
+        return None
+    sizes = (pool.inputs, *[widths[place]] * hidden_layers, source.teacher.outputs)
     samples = samples_for(source, sizes)
     if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, place):
         return None
@@ -141,7 +144,7 @@ def _until_pruned(options: ExpandOptions) -> tuple[TrainerOptions, ...]:
 
 def _most_work(options: ExpandOptions, failed: int) -> float:
     """Operations that a training step may take after so many widths have failed."""
-    return _MOST_WORK if failed == 0 else options.effort if failed == 1 else options.effort / 10
+    return _MOST_WORK if failed == 0 else options.effort if failed == 1 else options.effort / 4
 
 
 def train_wave(population: Population, samples: Samples, activation: Activation, trainers: Sequence[TrainerOptions], *,
@@ -164,11 +167,12 @@ def clustered_unpruned(activation: Activation, sizes: Sequence[int]) -> bool:
     return activation.negative_slope is not None and len(sizes) == 3
 
 
-def widths_for(options: ExpandOptions, rank: int | None) -> list[int]:
+def widths_for(options: ExpandOptions, rank: int | None, hidden_layers: int) -> list[int]:
     """Hidden widths tried one after the other; where the first layer's rank is known it says where to start."""
     if rank is None:
         return list(options.widths)
-    first = max(math.ceil(options.rho * rank), rank + 2)
+    factor = options.rho if hidden_layers == 1 else 2 * options.rho - 1
+    first = max(math.ceil(factor * rank), rank + 2)
     return [first, *(w for w in options.widths if w >= 1.5 * first)]
 
 
@@ -258,7 +262,9 @@ class _Pool:
         return min((n.hidden_sizes for n in self.floor_networks), key=lambda h: (sum(h), h))
 
     def agreeing(self) -> int:
-        """Students at the floor of the smallest size."""
+        """Students at the floor of the smallest size; all of them where they are clustered unpruned."""
+        if self._as_they_are(self.floor_networks[0].sizes):
+            return len(self.floor_networks)
         return Counter(n.hidden_sizes for n in self.floor_networks)[self.smallest()]
 
     def students(self) -> Students:
