@@ -259,8 +259,8 @@ class ExpandOptions:
         enough: stop when this many students have reached the noise floor.
         waves: most waves after the width search; 0 for none.
         widths: hidden widths tried one after the other in the width search.
-        effort: floating-point operations of a training step up to which a second width is tried, and a quarter of
-            them for later ones: where two widths have failed, a third rarely succeeds.
+        effort: floating-point operations of a training step up to which a second width is tried, and later ones of
+            kinked activations; of smooth ones a tenth: where two of their widths have failed, a third rarely succeeds.
         rho: where the answers vary in fewer directions than there are inputs, the first width is this many times their
             number, and once more as much over it in deep networks: a first layer of independent rows has as many
             neurons as directions.

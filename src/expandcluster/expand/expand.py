@@ -88,7 +88,7 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     for wave, width in enumerate(widths_for(waves, rows.rank, hidden_layers)):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
         samples = samples_for(source, sizes)
-        if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, wave):
+        if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, wave, activation):
             break
         best = pool.add(sizes, samples, waves, seed + wave, smooth_path=deep)
         if not pool.floor_networks and deep and best < _PROMISING:  # another wave costs far less than wider students
@@ -117,7 +117,7 @@ def quick_look(source: Source, activation: Activation, hidden_layers: int, place
         return None
     sizes = (pool.inputs, *[widths[place]] * hidden_layers, source.teacher.outputs)
     samples = samples_for(source, sizes)
-    if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, place):
+    if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, place, activation):
         return None
     pool.add(sizes, samples, waves, seed + place, smooth_path=hidden_layers > 1)
     return pool.students()
@@ -142,9 +142,14 @@ def _until_pruned(options: ExpandOptions) -> tuple[TrainerOptions, ...]:
                  else t for t in options.trainers)
 
 
-def _most_work(options: ExpandOptions, failed: int) -> float:
-    """Operations that a training step may take after so many widths have failed."""
-    return _MOST_WORK if failed == 0 else options.effort if failed == 1 else options.effort / 4
+def _most_work(options: ExpandOptions, failed: int, activation: Activation) -> float:
+    """Operations that a training step may take after so many widths have failed.
+
+    Smooth students of a wrong shape creep close to the floor at any width, and ever wider ones take ever longer.
+    """
+    if failed == 0:
+        return _MOST_WORK
+    return options.effort if failed == 1 or activation.negative_slope is not None else options.effort / 10
 
 
 def train_wave(population: Population, samples: Samples, activation: Activation, trainers: Sequence[TrainerOptions], *,
