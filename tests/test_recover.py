@@ -253,10 +253,22 @@ def test_not_a_teacher():
         ec.recover(lambda x: x, activation="tanh")
 
 
+@pytest.mark.parametrize(("activation", "distance"), [("relu", 4.0), ("relu", 10.0), ("leaky_relu(0.1)", 10.0)])
+def test_a_rarely_active_neuron_is_looked_for_and_found(activation, distance):
+    """Its kink lies so many standard deviations from where inputs are drawn."""
+    truth = random_teacher((10, 6, 2), activation, 3)
+    biases = truth.biases[0].copy()
+    biases[2] = -distance * np.linalg.norm(truth.weights[0][2])
+    truth = ec.Network(truth.weights, (biases, truth.biases[1]), truth.activation)
+    recovery = _recover(truth)
+    assert recovery.verdict is ec.Verdict.EXACT
+    assert ec.compare(recovery, truth).max_parameter_error < 1e-12
+
+
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 def test_a_neuron_that_students_never_meet_is_not_missed_in_silence(activation):
-    """Its kink lies ten standard deviations from where inputs are drawn."""
+    """Its kink lies thirty standard deviations from where inputs are drawn."""
     truth = random_teacher((5, 3, 2), activation, 1)
-    biases = truth.biases[0] + np.array([0.0, 0.0, -20.0])
+    biases = truth.biases[0] + np.array([0.0, 0.0, -60.0])
     recovery = _recover(ec.Network(truth.weights, (biases, truth.biases[1]), truth.activation))
     assert recovery.verdict is not ec.Verdict.EXACT

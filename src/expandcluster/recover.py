@@ -79,7 +79,7 @@ def recover(
         link = run.stage("link", find_link, source, output, progress)
         source.use(link)
         probe = run.stage("probe", probe_teacher, source, progress)
-        source.learn(probe.floor, probe.sees)
+        source.learn(probe.floor, probe.noise, probe.sees)
         rows = run.stage("reduce", find_row_space, source, probe, seed, progress)
         source.basis = rows.basis
         choice = run.stage("choose", choose, source, acts, depths, rows, options, seed, progress)

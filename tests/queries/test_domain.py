@@ -55,7 +55,7 @@ def test_every_query_stays_inside(name, dtype, sampler):
                          wide=True)
     probe = probe_teacher(source)
     assert probe.noise < (1e-14 if dtype is np.float64 else 1e-6)
-    source.learn(probe.floor, probe.sees)
+    source.learn(probe.floor, probe.noise, probe.sees)
     source.basis = find_row_space(source, probe).basis
     assert (source.basis is None) == domain.integers
     for samples in (source.samples(500), source.held_out(100), source.full(500), source.check(100)):

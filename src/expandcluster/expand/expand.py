@@ -30,6 +30,8 @@ _MOST = 0.9  # share of the held-out samples on which a student must be right th
 _MORE = 4  # times as many samples for students that do not generalise
 _IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
 _LARGE = 800  # parameters of a student that takes long
+_MANY = 4  # outputs that together tell more of each neuron: students need to be less wide
+_LITTLE, _SOME = 0.25, 0.5  # of the excess width there, of shallow students and of deep ones
 _MOST_WORK = 2e12  # floating-point operations of a training step at the first width
 _CREEP = 1e-10
 _PRUNE = LMOptions(steps=100, patience=20)
@@ -85,7 +87,7 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     pool = _Pool(source, activation, progress, keep_all=waves.keep == "all", least=rows.rank or 1)
     deep = hidden_layers > 1  # shallow students get there without the smooth path
     sizes: tuple[int, ...] = ()
-    for wave, width in enumerate(widths_for(waves, rows.rank, hidden_layers)):
+    for wave, width in enumerate(widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs)):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
         samples = samples_for(source, sizes)
         if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, wave, activation):
@@ -112,7 +114,7 @@ def quick_look(source: Source, activation: Activation, hidden_layers: int, place
     """One wave of students of the width at ``place`` in the width search; ``None`` where it would not be trained."""
     waves = options.expand
     pool = _Pool(source, activation, silent, keep_all=False, least=rows.rank or 1, smallest_wanted=True)
-    widths = widths_for(waves, rows.rank, hidden_layers)
+    widths = widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs)
     if place >= len(widths):
         return None
     sizes = (pool.inputs, *[widths[place]] * hidden_layers, source.teacher.outputs)
@@ -172,12 +174,14 @@ def clustered_unpruned(activation: Activation, sizes: Sequence[int]) -> bool:
     return activation.negative_slope is not None and len(sizes) == 3
 
 
-def widths_for(options: ExpandOptions, rank: int | None, hidden_layers: int) -> list[int]:
+def widths_for(options: ExpandOptions, rank: int | None, hidden_layers: int, outputs: int) -> list[int]:
     """Hidden widths tried one after the other; where the first layer's rank is known it says where to start."""
     if rank is None:
         return list(options.widths)
-    factor = options.rho if hidden_layers == 1 else 2 * options.rho - 1
-    first = max(math.ceil(factor * rank), rank + 2)
+    excess = options.rho - 1.0
+    if outputs >= _MANY:
+        excess *= _LITTLE if hidden_layers == 1 else _SOME
+    first = max(math.ceil((1.0 + excess) * rank), rank + 2)
     return [first, *(w for w in options.widths if w >= 1.5 * first)]
 
 

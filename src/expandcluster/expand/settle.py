@@ -23,6 +23,7 @@ __all__ = ["settle"]
 
 _ROUNDS, _COUNT = 8, 96
 _FEW_ROUNDS = 2  # for students that were not pruned: they differ at kinks of no importance
+_LEAST = 4  # students that must learn the answers, or they all stay as they were
 _OPTIONS = LMOptions(steps=100, patience=20)
 
 
@@ -30,7 +31,8 @@ def settle(students: Students, source: Source, activation: Activation, progress:
     """Students that agree, as far as asking can make them.
 
     Args:
-        students: those at the noise floor are retrained; a student that leaves the floor is dropped.
+        students: those at the noise floor are retrained; a student that leaves the floor is dropped, unless
+            most do.
         source: whom to ask; disputed inputs join its samples.
         activation: of the hidden layers.
         progress: told of every round.
@@ -52,8 +54,8 @@ def settle(students: Students, source: Source, activation: Activation, progress:
         order = [int(s) for s in np.argsort(trained.loss, kind="stable") if trained.loss[s] <= samples.floor]
         progress(Event("settle", f"{len(answers)} inputs on which students differ: {len(order)} of {len(networks)} "
                        "learn the answers", {"disputed": len(answers), "students": len(order)}))
-        if not order:
-            break
+        if len(order) < min(_LEAST, len(networks)):
+            break  # those there were agree where it matters, or no clustering will tell
         order.sort(key=lambda s: networks[s].parameters)
         students = dataclasses.replace(
             students, networks=tuple(trained.population.network(s, activation) for s in order),

@@ -137,13 +137,13 @@ def _search(differences: _Differences, rng: np.random.Generator) -> RowSpace:
     source, d = differences.source, differences.source.teacher.inputs
     most = d - 1 if d <= _SMALL else d // 2
     rows, values, least = np.zeros((0, d)), np.zeros(0), 1
-    at: np.ndarray | None = None
+    suspects: list[np.ndarray] = []  # inputs where a neuron is active that was silent so far
     for _ in range(2 * most + 2 * _MORE):
-        at = _somewhere(source, rng) if at is None else at
+        at = suspects.pop() if suspects else _somewhere(source, rng)
         if at is None or len(rows) >= 2 * most + 2 * _MORE or source.available < 2 * differences.queries:
             break
-        rows, at = np.concatenate([rows, differences.jacobian(at)]), None
-        if not len(rows):
+        rows = np.concatenate([rows, differences.jacobian(at)])
+        if not len(rows) or suspects:
             continue
         values, basis = np.linalg.svd(rows)[1:]
         error = differences.error * differences.spread * (np.sqrt(d) + np.sqrt(len(rows)))
@@ -157,8 +157,7 @@ def _search(differences: _Differences, rng: np.random.Generator) -> RowSpace:
         unexplained = _unexplained(source, basis[:rank].T, rng, error / values[rank - 1])
         if unexplained is None:
             return RowSpace(basis[:rank].T, values) if rank <= most else RowSpace(None, values)
-        at = unexplained  # a neuron that was silent so far is active here
-        least = rank + 1
+        suspects, least = list(unexplained), rank + 1
     return RowSpace(None, values)
 
 
@@ -182,7 +181,9 @@ def _rank(values: np.ndarray, error: float, least: int) -> int | None:
 def _unexplained(source: Source, basis: np.ndarray, rng: np.random.Generator, error: float) -> np.ndarray | None:
     """A fresh input whose answer changes when what lies outside the subspace is taken away; None if there is none.
 
-    A third of the inputs lie three times as far out, where neurons are active that are silent elsewhere.
+    Without and with it ``(2, inputs)``: at one of both a neuron may be active that is silent at the other.
+
+    A third of the inputs lie further out, where neurons are active that are silent elsewhere.
 
     Args:
         source: whom to ask.
@@ -190,7 +191,7 @@ def _unexplained(source: Source, basis: np.ndarray, rng: np.random.Generator, er
         rng: draws the inputs.
         error: of the subspace, that of its least certain direction.
     """
-    x = source.widened(source.sampler.draw(rng, _FRESH), every=3)
+    x = source.looked_out(source.sampler.draw(rng, _FRESH), every=3)
     start = source.sampler.center
     slice_ = Coordinates(start, source.sampler.unit, basis)
     projected = slice_.outside(slice_.inside(x)) - start
@@ -200,9 +201,9 @@ def _unexplained(source: Source, basis: np.ndarray, rng: np.random.Generator, er
     good = np.isfinite(inside).all(axis=1) & np.isfinite(outside).all(axis=1)
     if not good.any():
         return None
-    x, inside, outside = points[_FRESH:][good], inside[good], outside[good]
+    pairs, inside, outside = points.reshape(2, _FRESH, -1)[:, good], inside[good], outside[good]
     spread = np.sqrt(np.mean((outside - outside.mean(axis=0)) ** 2))
     wrong = np.sqrt(np.mean((inside - outside) ** 2, axis=1))
     worst = int(np.argmax(wrong))
     tolerance = min(max(_EXPLAINED, _MARGIN * error), _MOST_UNEXPLAINED)
-    return x[worst] if wrong[worst] > tolerance * spread else None
+    return pairs[:, worst] if wrong[worst] > tolerance * spread else None

@@ -25,7 +25,9 @@ _MOST_UNUSABLE = 50  # inputs asked for each that can be used
 _STREAMS = ("train", "held out", "check", "far", "open")
 ABOVE_NOISE = 30.0  # floor of a loss over the squared noise
 _WIDE = 3.0  # so many times as far out are a third of some streams
+_REACH = np.array([3.0, 3.0, 3.0, 10.0])  # or so many, in turn, where rare kinks are looked for
 _FAR, _FARTHEST = 10.0, 30.0  # and so many times are far samples, of smooth activations and of kinked ones
+_DIGITS = 1e-12  # relative noise of answers in which what is near is not lost beside what is far
 
 
 class Source:
@@ -67,6 +69,7 @@ class Source:
         self.ledger = Ledger(teacher, options.max_queries, answers)
         self.link = Link()
         self.floor = 0.0
+        self._precise = False
         self.drawn = 0
         self.extra = np.zeros((0, teacher.inputs))
         self._seed = seed
@@ -98,9 +101,9 @@ class Source:
             z = coordinates.inside(self._sliced(self.sampler.draw(rng, _BLOCK), rng))
             self.coordinates = dataclasses.replace(coordinates, unit=coordinates.unit * float(np.sqrt(np.mean(z**2))))
 
-    def learn(self, floor: float, sees: str) -> None:
-        """Take over what the probe found: the floor of the loss, and the type in which inputs are seen."""
-        self.floor = floor
+    def learn(self, floor: float, noise: float, sees: str) -> None:
+        """Take over what the probe found: the floor of the loss, the noise, and the type in which inputs are seen."""
+        self.floor, self._precise = floor, noise <= _DIGITS
         self.sees(sees)
 
     def sees(self, dtype: np.dtype | type | str) -> None:
@@ -153,7 +156,8 @@ class Source:
 
     def in_slice(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Inputs ``(count, inputs)`` that may be asked, in the slice that students are trained in."""
-        return self._placed(self.sampler.draw(rng, count), rng)
+        x = self.sampler.draw(rng, count)
+        return self._placed(self.looked_out(x, every=3) if self.wide else x, rng)
 
     def add(self, x: np.ndarray) -> np.ndarray:
         """Answers to chosen inputs ``(samples, inputs)``, which join the samples.
@@ -170,11 +174,11 @@ class Source:
         self.add(extra[len(self.extra) :])
 
     def candidates(self, count: int, round_: int) -> np.ndarray:
-        """Inputs ``(at most count, inputs)`` that may be asked: a seeded draw, half of it three times as far out."""
+        """Inputs ``(at most count, inputs)`` that may be asked: a seeded draw, half of it further out."""
         rng = np.random.default_rng([self._seed, 6, round_])
         if self.inputs is not None:
             return self.inputs[rng.permutation(len(self.inputs))[:count]]
-        return self._placed(self.widened(self.sampler.draw(rng, count), every=2), rng)
+        return self._placed(self.looked_out(self.sampler.draw(rng, count), every=2), rng)
 
     def check(self, count: int) -> Samples:
         """Held-out samples in the teacher's input space; a third of chosen ones lie three times as far out."""
@@ -243,6 +247,19 @@ class Source:
         x = x.copy()
         x[::every] = self.sampler.center + factor * (x[::every] - self.sampler.center)
         return np.clip(x, self.region.low, self.region.high)
+
+    def looked_out(self, x: np.ndarray, every: int) -> np.ndarray:
+        """As :meth:`widened`, or in turn up to ten times as far out, where rare kinks may lie.
+
+        Only where nothing bounds the inputs, and answers are so precise that what is near is not lost.
+        """
+        if not self.wide or not self._precise or self.region.bounded or self.link.kind != "raw":
+            return self.widened(x, every)
+        x = x.copy()
+        factor = np.resize(_REACH, len(x[::every]))[:, None]
+        x[::every] = np.clip(self.sampler.center + factor * (x[::every] - self.sampler.center), self.region.low,
+                             self.region.high)
+        return x
 
     def _placed(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The inputs nearest to ``x`` that may be asked, in the slice if there is one."""
