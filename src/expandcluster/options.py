@@ -262,8 +262,8 @@ class ExpandOptions:
         effort: floating-point operations of a training step up to which a second width is tried, and later ones of
             kinked activations; of smooth ones a tenth: where two of their widths have failed, a third rarely succeeds.
         rho: where the answers vary in fewer directions than there are inputs, the first width is this many times their
-            number, or with four outputs or more, which tell more of each neuron, nearer to it: a first layer of
-            independent rows has as many neurons as directions.
+            number: a first layer of independent rows has as many neurons as directions. Shallow students of four
+            outputs or more, which tell more of each neuron, need a quarter of the excess.
         prune: whether neurons are removed inside students, which are then trained on.
         keep: which students are clustered: ``"floor"``, those that reached the noise floor, or
             ``"all"``, whatever their loss (as the paper does).

@@ -30,8 +30,8 @@ _MOST = 0.9  # share of the held-out samples on which a student must be right th
 _MORE = 4  # times as many samples for students that do not generalise
 _IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
 _LARGE = 800  # parameters of a student that takes long
-_MANY = 4  # outputs that together tell more of each neuron: students need to be less wide
-_LITTLE, _SOME = 0.25, 0.5  # of the excess width there, of shallow students and of deep ones
+_MANY = 4  # outputs that together tell so much of each neuron that shallow students need to be less wide
+_LITTLE = 0.25  # of the excess width is enough for them
 _MOST_WORK = 2e12  # floating-point operations of a training step at the first width
 _CREEP = 1e-10
 _PRUNE = LMOptions(steps=100, patience=20)
@@ -178,9 +178,7 @@ def widths_for(options: ExpandOptions, rank: int | None, hidden_layers: int, out
     """Hidden widths tried one after the other; where the first layer's rank is known it says where to start."""
     if rank is None:
         return list(options.widths)
-    excess = options.rho - 1.0
-    if outputs >= _MANY:
-        excess *= _LITTLE if hidden_layers == 1 else _SOME
+    excess = (options.rho - 1.0) * (_LITTLE if hidden_layers == 1 and outputs >= _MANY else 1.0)
     first = max(math.ceil((1.0 + excess) * rank), rank + 2)
     return [first, *(w for w in options.widths if w >= 1.5 * first)]
 
