@@ -1,6 +1,6 @@
 """Networks trained on MNIST and CIFAR-10 and random ReLU networks: queries, seconds, largest parameter error.
 
-    python -m benchmarks.chosen_queries [WORD ...]     # only teachers whose name holds one of the words
+    python -m benchmarks.chosen_queries [WORD ...]     # only teachers of these names, or with these words in them
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ def main(only: tuple[str, ...] = ()) -> list[Row]:
     if not DATA.is_dir():
         print(f"no data in {DATA}; set EXPANDCLUSTER_DATA")
         return []
-    rows = []
+    rows, names = [], [case[0] for case in CASES]
     for name, make_truth, make_teacher, tolerance, options in CASES:
-        if only and not any(word in name for word in only):
+        if only and not any(word == name if word in names else word in name for word in only):
             continue
         truth = make_truth()
         rows.append(measure(name, make_teacher(truth), truth, tolerance, options=options))
