@@ -253,7 +253,8 @@ def test_not_a_teacher():
         ec.recover(lambda x: x, activation="tanh")
 
 
-@pytest.mark.parametrize(("activation", "distance"), [("relu", 4.0), ("leaky_relu(0.1)", 4.0), ("leaky_relu(0.1)", 10.0)])
+@pytest.mark.parametrize(("activation", "distance"),
+                         [("relu", 4.0), ("leaky_relu(0.1)", 4.0), ("leaky_relu(0.1)", 10.0)])
 def test_a_rarely_active_neuron_is_looked_for_and_found(activation, distance):
     """Its kink lies so many standard deviations from where inputs are drawn."""
     truth = random_teacher((10, 6, 2), activation, 3)
