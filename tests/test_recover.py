@@ -253,13 +253,12 @@ def test_not_a_teacher():
         ec.recover(lambda x: x, activation="tanh")
 
 
-@pytest.mark.parametrize(("activation", "distance"),
-                         [("relu", 4.0), ("leaky_relu(0.1)", 4.0), ("leaky_relu(0.1)", 10.0)])
-def test_a_rarely_active_neuron_is_looked_for_and_found(activation, distance):
-    """Its kink lies so many standard deviations from where inputs are drawn."""
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu(0.1)"])
+def test_a_rarely_active_neuron_is_looked_for_and_found(activation):
+    """Its kink lies four standard deviations from where inputs are drawn."""
     truth = random_teacher((10, 6, 2), activation, 3)
     biases = truth.biases[0].copy()
-    biases[2] = -distance * np.linalg.norm(truth.weights[0][2])
+    biases[2] = -4.0 * np.linalg.norm(truth.weights[0][2])
     truth = ec.Network(truth.weights, (biases, truth.biases[1]), truth.activation)
     recovery = _recover(truth)
     assert recovery.verdict is ec.Verdict.EXACT

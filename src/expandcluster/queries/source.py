@@ -174,11 +174,11 @@ class Source:
         self.add(extra[len(self.extra) :])
 
     def candidates(self, count: int, round_: int) -> np.ndarray:
-        """Inputs ``(at most count, inputs)`` that may be asked: a seeded draw, half of it further out."""
+        """Inputs ``(at most count, inputs)`` that may be asked: a seeded draw, half of it three times as far out."""
         rng = np.random.default_rng([self._seed, 6, round_])
         if self.inputs is not None:
             return self.inputs[rng.permutation(len(self.inputs))[:count]]
-        return self._placed(self.looked_out(self.sampler.draw(rng, count), every=2), rng)
+        return self._placed(self.widened(self.sampler.draw(rng, count), every=2), rng)
 
     def check(self, count: int) -> Samples:
         """Held-out samples in the teacher's input space; a third of chosen ones lie three times as far out."""
