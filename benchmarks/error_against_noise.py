@@ -89,7 +89,7 @@ def draw(points: Sequence[Point]) -> None:
         means = {noise: np.mean([p.bound for p in shown if p.noise == noise]) for noise in {p.noise for p in shown}}
         ax.loglog(sorted(means), [means[noise] for noise in sorted(means)], "-", color=color, lw=1)
     ax.set_xlabel("noise of the answers, relative")
-    ax.set_ylabel("error of the parameters, relative")
+    ax.set_ylabel("parameter error, relative")
     ax.legend(title="lines: Cramer-Rao bound", fontsize=6, title_fontsize=6, frameon=False)
     save(canvas, ROOT / "docs" / "figures" / "noise.svg")
 

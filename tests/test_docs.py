@@ -74,4 +74,4 @@ def test_figures_of_pages_are_small():
     figures = sorted((ROOT / "docs" / "figures").iterdir())
     used = "".join(page.read_text() for page in PAGES)
     assert figures and all(f"figures/{figure.name}" in used for figure in figures)
-    assert sum(figure.stat().st_size for figure in figures) < 1_000_000
+    assert sum(figure.stat().st_size for figure in figures) < 600_000
