@@ -8,7 +8,7 @@ from tests.problems import random_teacher
 
 from expandcluster.activations import get_activation
 from expandcluster.expand import expand as module
-from expandcluster.expand.expand import expand
+from expandcluster.expand.expand import expand, widths_for
 from expandcluster.options import ExpandOptions, RecoverOptions
 from expandcluster.queries.row_space import RowSpace
 from expandcluster.queries.source import open_source
@@ -26,12 +26,19 @@ def test_each_student_is_kept_once_where_all_are(monkeypatch):
     assert len(students.networks) == len(students.all_losses) == 3
 
 
-@pytest.mark.parametrize(("effort", "tried"), [(1.0, 1), (1e5, 2), (3e6, 2), (4e6, 3)])
-def test_widths_are_tried_as_long_as_a_step_is_affordable(effort, tried):
-    """The first width at any price, a second up to the effort, later ones up to a tenth of it."""
+@pytest.mark.parametrize(("activation", "effort", "tried"), [
+    ("tanh", 1.0, 1), ("tanh", 1e5, 2), ("tanh", 3e6, 2), ("tanh", 4e6, 3), ("relu", 1e5, 2), ("relu", 4e5, 3)])
+def test_widths_are_tried_as_long_as_a_step_is_affordable(activation, effort, tried):
+    """The first width at any price, a second up to the effort, later ones up to a tenth of it, or all where kinked."""
     options = RecoverOptions(expand=ExpandOptions(students=1, enough=1, waves=0, widths=(2, 4, 8), effort=effort))
     teacher = Teacher.from_callable(lambda x: np.sin(3 * x[:, :1]) * x[:, 1:], 2)
     source = open_source(teacher, options.queries, 0)
     source.floor = 1e-26
-    students = expand(source, get_activation("tanh"), 1, RowSpace(), options, 0)
+    students = expand(source, get_activation(activation), 1, RowSpace(), options, 0)
     assert len(students.all_losses) == tried and not students.at_floor
+
+
+@pytest.mark.parametrize(("hidden_layers", "outputs", "first"), [(1, 1, 32), (1, 4, 20), (2, 10, 32)])
+def test_the_first_width_follows_the_row_space(hidden_layers, outputs, first):
+    widths = widths_for(ExpandOptions(), 16, hidden_layers, outputs)
+    assert widths[0] == first and all(w >= 1.5 * first for w in widths[1:])

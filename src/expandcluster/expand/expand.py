@@ -90,7 +90,7 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     for wave, width in enumerate(widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs)):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
         samples = samples_for(source, sizes)
-        if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, wave, activation):
+        if not _affordable(samples, sizes, waves, wave, activation):
             break
         best = pool.add(sizes, samples, waves, seed + wave, smooth_path=deep)
         if not pool.floor_networks and deep and best < _PROMISING:  # another wave costs far less than wider students
@@ -119,7 +119,7 @@ def quick_look(source: Source, activation: Activation, hidden_layers: int, place
         return None
     sizes = (pool.inputs, *[widths[place]] * hidden_layers, source.teacher.outputs)
     samples = samples_for(source, sizes)
-    if not _enough(samples, sizes) or step_work(sizes, len(samples.x)) > _most_work(waves, place, activation):
+    if not _affordable(samples, sizes, waves, place, activation):
         return None
     pool.add(sizes, samples, waves, seed + place, smooth_path=hidden_layers > 1)
     return pool.students()
@@ -138,20 +138,25 @@ def _enough(samples: Samples, sizes: Sequence[int]) -> bool:
     return samples.answers >= 1.2 * parameter_count(sizes)
 
 
-def _until_pruned(options: ExpandOptions) -> tuple[TrainerOptions, ...]:
-    """The trainers; Levenberg-Marquardt leaves to pruning what only pruning mends."""
-    return tuple(dataclasses.replace(t, creep=_CREEP) if options.prune and isinstance(t, LMOptions) and t.creep is None
-                 else t for t in options.trainers)
-
-
-def _most_work(options: ExpandOptions, failed: int, activation: Activation) -> float:
-    """Operations that a training step may take after so many widths have failed.
+def _affordable(samples: Samples, sizes: Sequence[int], options: ExpandOptions, failed: int, activation: Activation
+                ) -> bool:
+    """Whether students of ``sizes`` are trained after so many widths have failed.
 
     Smooth students of a wrong shape creep close to the floor at any width, and ever wider ones take ever longer.
     """
     if failed == 0:
-        return _MOST_WORK
-    return options.effort if failed == 1 or activation.negative_slope is not None else options.effort / 10
+        most = _MOST_WORK
+    elif failed == 1 or activation.negative_slope is not None:
+        most = options.effort
+    else:
+        most = options.effort / 10
+    return _enough(samples, sizes) and step_work(sizes, len(samples.x)) <= most
+
+
+def _until_pruned(options: ExpandOptions) -> tuple[TrainerOptions, ...]:
+    """The trainers; Levenberg-Marquardt leaves to pruning what only pruning mends."""
+    return tuple(dataclasses.replace(t, creep=_CREEP) if options.prune and isinstance(t, LMOptions) and t.creep is None
+                 else t for t in options.trainers)
 
 
 def train_wave(population: Population, samples: Samples, activation: Activation, trainers: Sequence[TrainerOptions], *,

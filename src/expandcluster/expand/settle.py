@@ -31,8 +31,8 @@ def settle(students: Students, source: Source, activation: Activation, progress:
     """Students that agree, as far as asking can make them.
 
     Args:
-        students: those at the noise floor are retrained; a student that leaves the floor is dropped, unless
-            most do.
+        students: those at the noise floor are retrained; one that leaves the floor is dropped, unless fewer than
+            four were left.
         source: whom to ask; disputed inputs join its samples.
         activation: of the hidden layers.
         progress: told of every round.
@@ -55,7 +55,7 @@ def settle(students: Students, source: Source, activation: Activation, progress:
         progress(Event("settle", f"{len(answers)} inputs on which students differ: {len(order)} of {len(networks)} "
                        "learn the answers", {"disputed": len(answers), "students": len(order)}))
         if len(order) < min(_LEAST, len(networks)):
-            break  # those there were agree where it matters, or no clustering will tell
+            break
         order.sort(key=lambda s: networks[s].parameters)
         students = dataclasses.replace(
             students, networks=tuple(trained.population.network(s, activation) for s in order),

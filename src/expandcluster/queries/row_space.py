@@ -137,7 +137,7 @@ def _search(differences: _Differences, rng: np.random.Generator) -> RowSpace:
     source, d = differences.source, differences.source.teacher.inputs
     most = d - 1 if d <= _SMALL else d // 2
     rows, values, least = np.zeros((0, d)), np.zeros(0), 1
-    suspects: list[np.ndarray] = []  # inputs where a neuron is active that was silent so far
+    suspects: list[np.ndarray] = []  # where a neuron may be active that was silent so far
     for _ in range(2 * most + 2 * _MORE):
         at = suspects.pop() if suspects else _somewhere(source, rng)
         if at is None or len(rows) >= 2 * most + 2 * _MORE or source.available < 2 * differences.queries:
@@ -179,9 +179,7 @@ def _rank(values: np.ndarray, error: float, least: int) -> int | None:
 
 
 def _unexplained(source: Source, basis: np.ndarray, rng: np.random.Generator, error: float) -> np.ndarray | None:
-    """A fresh input whose answer changes when what lies outside the subspace is taken away; None if there is none.
-
-    Without and with it ``(2, inputs)``: at one of both a neuron may be active that is silent at the other.
+    """A fresh input whose answer changes when what lies outside the subspace is taken away.
 
     A third of the inputs lie further out, where neurons are active that are silent elsewhere.
 
@@ -190,8 +188,12 @@ def _unexplained(source: Source, basis: np.ndarray, rng: np.random.Generator, er
         basis: orthonormal columns ``(inputs, rank)`` in the units of the sampler.
         rng: draws the inputs.
         error: of the subspace, that of its least certain direction.
+
+    Returns:
+        The input without and with what lies outside ``(2, inputs)``: a neuron may be active at one of both only;
+        ``None`` if there is no such input.
     """
-    x = source.looked_out(source.sampler.draw(rng, _FRESH), every=3)
+    x = source.widened(source.sampler.draw(rng, _FRESH), 3, source.reach)
     start = source.sampler.center
     slice_ = Coordinates(start, source.sampler.unit, basis)
     projected = slice_.outside(slice_.inside(x)) - start

@@ -25,7 +25,7 @@ _MOST_UNUSABLE = 50  # inputs asked for each that can be used
 _STREAMS = ("train", "held out", "check", "far", "open")
 ABOVE_NOISE = 30.0  # floor of a loss over the squared noise
 _WIDE = 3.0  # so many times as far out are a third of some streams
-_REACH = np.array([3.0, 3.0, 3.0, 10.0])  # or so many, in turn, where rare kinks are looked for
+_REACH = (3.0, 3.0, 3.0, 10.0)  # or so many, in turn, where rare kinks are looked for
 _FAR, _FARTHEST = 10.0, 30.0  # and so many times are far samples, of smooth activations and of kinked ones
 _DIGITS = 1e-12  # relative noise of answers in which what is near is not lost beside what is far
 
@@ -155,9 +155,12 @@ class Source:
         return Samples(np.concatenate([inside.x, outside.x]), np.concatenate([inside.y, outside.y]), self.floor)
 
     def in_slice(self, count: int, rng: np.random.Generator) -> np.ndarray:
-        """Inputs ``(count, inputs)`` that may be asked, in the slice that students are trained in."""
+        """Inputs ``(count, inputs)`` that may be asked, in the slice that students are trained in.
+
+        A third of them lie further out where kinks may be met there only.
+        """
         x = self.sampler.draw(rng, count)
-        return self._placed(self.looked_out(x, every=3) if self.wide else x, rng)
+        return self._placed(self.widened(x, 3, self.reach) if self.wide else x, rng)
 
     def add(self, x: np.ndarray) -> np.ndarray:
         """Answers to chosen inputs ``(samples, inputs)``, which join the samples.
@@ -235,31 +238,29 @@ class Source:
             rng = np.random.default_rng([self._seed, _STREAMS.index(name), block, int(inside)])
             rows = self.sampler.draw(rng, _BLOCK)
             if name == "far":
-                rows = self.widened(rows, every=1, factor=_FARTHEST if self.wide else _FAR)
+                rows = self.widened(rows, 1, (_FARTHEST if self.wide else _FAR,))
             elif name == "check" or self.wide:
                 rows = self.widened(rows, every=3)
             blocks.append(self.region.nearest(self._sliced(rows, rng) if inside else rows))
         first = start // _BLOCK * _BLOCK
         return np.concatenate(blocks)[start - first : stop - first]
 
-    def widened(self, x: np.ndarray, every: int, factor: float = _WIDE) -> np.ndarray:
-        """Every second, third, ... row moved away from the center, as far as the box allows."""
+    def widened(self, x: np.ndarray, every: int, factors: tuple[float, ...] = (_WIDE,)) -> np.ndarray:
+        """Every second, third, ... row moved away from the center, in turn by these factors, as far as the box goes."""
         x = x.copy()
-        x[::every] = self.sampler.center + factor * (x[::every] - self.sampler.center)
+        moved = x[::every]
+        x[::every] = self.sampler.center + np.resize(factors, len(moved))[:, None] * (moved - self.sampler.center)
         return np.clip(x, self.region.low, self.region.high)
 
-    def looked_out(self, x: np.ndarray, every: int) -> np.ndarray:
-        """As :meth:`widened`, or in turn up to ten times as far out, where rare kinks may lie.
+    @property
+    def reach(self) -> tuple[float, ...]:
+        """How far out rare kinks are looked for, as factors of :meth:`widened`.
 
-        Only where nothing bounds the inputs, and answers are so precise that what is near is not lost.
+        Further than elsewhere only where nothing bounds the inputs, and answers are so precise that what is near
+        is not lost beside what is far.
         """
-        if not self.wide or not self._precise or self.region.bounded or self.link.kind != "raw":
-            return self.widened(x, every)
-        x = x.copy()
-        factor = np.resize(_REACH, len(x[::every]))[:, None]
-        x[::every] = np.clip(self.sampler.center + factor * (x[::every] - self.sampler.center), self.region.low,
-                             self.region.high)
-        return x
+        far_out = self.wide and self._precise and not self.region.bounded and self.link.kind == "raw"
+        return _REACH if far_out else (_WIDE,)
 
     def _placed(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """The inputs nearest to ``x`` that may be asked, in the slice if there is one."""
