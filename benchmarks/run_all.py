@@ -8,8 +8,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-SCRIPTS = ("digits", "shallow_grid", "deep_grid", "chosen_queries", "negatives", "links", "error_against_noise",
-           "lm_against_optimistix", "synthetic")
+SCRIPTS = ("digits", "shallow_grid", "deep_grid", "chosen_queries", "rare_neurons", "negatives", "links",
+           "error_against_noise", "lm_against_optimistix", "synthetic")
 
 if __name__ == "__main__":
     for name in SCRIPTS:
