@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from expandcluster.cli_common import OTHER_VERDICT, Json, fail, interrupted, print_json, set_up_jax
+from expandcluster.cli_common import (
+    OTHER_VERDICT,
+    Json,
+    Quiet,
+    Track,
+    Verbose,
+    epilog,
+    failures_told,
+    print_json,
+    set_up_jax,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(no_args_is_help=True, help="Experiments on problems with a known answer.")
+_EXAMPLES = (
+    "expandcluster benchmark synthetic --only d=8,r=4",
+    "expandcluster benchmark synthetic --settings lm --rho 4 --out runs/lm",
+    "expandcluster benchmark ablations runs/lm --no-train",
+)
+
+app = typer.Typer(no_args_is_help=True, help="Experiments on problems with a known answer.", epilog=epilog(*_EXAMPLES))
 
 _KEYS = {"d": "inputs", "r": "hidden", "seed": "seed"}
 
@@ -31,7 +47,7 @@ def _benchmark() -> None:
     """Experiments on problems with a known answer."""
 
 
-@app.command()
+@app.command(epilog=epilog(*_EXAMPLES[:2]))
 def synthetic(
     settings: Annotated[str, typer.Option(
         help="default: Levenberg-Marquardt; paper: gradient flow, then Newton or BFGS; lm: Levenberg-Marquardt, not "
@@ -43,13 +59,15 @@ def synthetic(
         help="Only these problems, for example d=8,r=4 or seed=0; may be given several times.")] = None,
     out: Annotated[Path, typer.Option(help="Rows, runs and figures; an interrupted experiment goes on there.")] = Path(
         "runs/synthetic"),
+    track: Track = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
     """The 150 shallow synthetic teachers of the paper (d inputs, r hidden neurons, ten seeds)."""
-    from expandcluster.errors import BadInput, ExpandClusterError
     from expandcluster.terminal import watch
 
-    try:
+    with failures_told(quiet, verbose):
         set_up_jax()
         from expandcluster.experiments.figures import draw_synthetic
         from expandcluster.experiments.synthetic import run_synthetic
@@ -57,26 +75,22 @@ def synthetic(
 
         problems = _chosen(synthetic_problems(), only or [])
         rhos = _factors(rho) if rho is not None else ((None,) if settings == "default" else (4.0,))
-        with watch(quiet=as_json) as progress:
+        with watch(quiet=quiet, only_json=as_json, verbose=verbose, track=track or ()) as progress:
             rows = run_synthetic(problems, settings, rhos, out, progress)
         figures = _figures(lambda: draw_synthetic(out))
-    except (BadInput, ExpandClusterError) as error:
-        fail(error)
-    except KeyboardInterrupt:
-        interrupted()
     from expandcluster.experiments.summary import summarise
 
     summaries = summarise(rows)
     if as_json:
         print_json({"rows": str(out / "rows.jsonl"), "figures": [str(figure) for figure in figures], "summaries": [
             {**dataclasses.asdict(s), "seconds_per_recovered": s.seconds_per_recovered} for s in summaries]})
-    else:
+    elif not quiet:
         _print(summaries, out, figures)
     if any(s.wrongly_exact for s in summaries):
         raise typer.Exit(OTHER_VERDICT)
 
 
-@app.command()
+@app.command(epilog=epilog(*_EXAMPLES[1:]))
 def ablations(
     runs: Annotated[Path, typer.Argument(
         metavar="RUNS", help="The --out of a finished `benchmark synthetic --settings lm`; its students are used.")],
@@ -84,28 +98,26 @@ def ablations(
     train: Annotated[bool, typer.Option(
         help="Vary the number of samples too, the only question that trains students.")] = True,
     out: Annotated[Path | None, typer.Option(help="Points and figures. Default: RUNS/ablations.")] = None,
+    track: Track = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
     as_json: Json = False,
 ) -> None:
     """Which choices of the clustering matter: gamma, beta, the cut, and how many students and samples there are."""
-    from expandcluster.errors import BadInput, ExpandClusterError
     from expandcluster.terminal import watch
 
     out = out or runs / "ablations"
-    try:
+    with failures_told(quiet, verbose):
         set_up_jax()
         from expandcluster.experiments.ablation_figures import draw_ablations
         from expandcluster.experiments.ablations import run_ablations
 
-        with watch(quiet=as_json) as progress:
+        with watch(quiet=quiet, only_json=as_json, verbose=verbose, track=track or ()) as progress:
             points = run_ablations(runs, out, rho, train=train, progress=progress)
         figures = _figures(lambda: draw_ablations(points, rho, out / "figures"))
-    except (BadInput, ExpandClusterError) as error:
-        fail(error)
-    except KeyboardInterrupt:
-        interrupted()
     if as_json:
         print_json({"points": str(out / "ablations.jsonl"), "figures": [str(figure) for figure in figures]})
-    else:
+    elif not quiet:
         _print_points(points, out, figures)
 
 
@@ -155,13 +167,15 @@ def _figures(draw: Callable[[], list[Path]]) -> list[Path]:
 def _print(summaries: tuple[Summary, ...], out: Path, figures: list[Path]) -> None:
     from rich.table import Table
 
+    from expandcluster.terminal import wide_console
+
     table = Table("settings", "rho", "problems", "recovered", "wrongly called exact", "students at the floor",
                   "largest error", "seconds", "slowest", "processor seconds per recovered")
     for s in summaries:
         table.add_row(s.settings, "-" if s.rho is None else f"{s.rho:g}", str(s.problems), str(s.recovered),
                       str(s.wrongly_exact), f"{s.reached:.0%}", f"{s.worst_error:.1e}", f"{s.seconds:,.0f}",
                       f"{s.slowest:.0f}", f"{s.seconds_per_recovered:.1f}")
-    console = _console()
+    console = wide_console()
     console.print(table)
     _print_files(console, f"Rows: {out / 'rows.jsonl'}", out, figures)
 
@@ -170,8 +184,9 @@ def _print_points(points: tuple[Point, ...], out: Path, figures: list[Path]) -> 
     from rich.table import Table
 
     from expandcluster.experiments.ablations import CUTS, QUESTIONS
+    from expandcluster.terminal import wide_console
 
-    console = _console()
+    console = wide_console()
     for name, question in QUESTIONS.items():
         values = sorted({p.value for p in points if p.question == name})
         if not values:
@@ -183,14 +198,6 @@ def _print_points(points: tuple[Point, ...], out: Path, figures: list[Path]) -> 
                                           if found else "-" for found in here))
         console.print(table)
     _print_files(console, f"Points: {out / 'ablations.jsonl'}", out, figures)
-
-
-def _console() -> Console:
-    """The terminal; a pipe has no width, and no cell may be cut off there."""
-    from rich.console import Console
-
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=160)
 
 
 def _print_files(console: Console, first: str, out: Path, figures: list[Path]) -> None:

@@ -1,21 +1,56 @@
-"""What the commands share: exit codes, errors, the set-up of JAX."""
+"""What the commands share: exit codes, options, errors, examples, the set-up of JAX."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
+import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
 
-__all__ = ["BAD_INPUT", "EXACT", "INTERRUPTED", "OTHER_VERDICT", "Json", "depth_of", "fail", "interrupted",
-           "print_json", "set_up_jax", "whole_numbers"]
+__all__ = ["ACTIVATIONS", "BAD_INPUT", "EXACT", "EXIT_CODES", "INTERRUPTED", "OTHER_VERDICT", "OUTPUTS", "Json", "Quiet",
+           "Track", "Verbose", "depth_of", "epilog", "fail", "failures_told", "one_of", "print_json", "set_up_jax",
+           "whole_numbers"]
 
 EXACT, OTHER_VERDICT, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
 
+EXIT_CODES = {
+    EXACT: "done; of recover, compare and demo: the network is exact",
+    1: "an error of this program; please report it",
+    BAD_INPUT: "bad usage or input; a message on standard error says what to do",
+    OTHER_VERDICT: "done, but not exact: recover, compare or demo ended with another verdict",
+    INTERRUPTED: "interrupted; the same command goes on where this one stopped",
+}
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
+Quiet = Annotated[bool, typer.Option(
+    "--quiet", "-q", help="Print nothing but errors (and what --json prints); the exit code tells how it ended.")]
+Verbose = Annotated[bool, typer.Option(
+    "--verbose", "-v", help="Print the numbers behind every step, also with --json, and where an error came from.")]
+
+Track = Annotated[list[str] | None, typer.Option(
+    metavar="KIND:WHERE", help="Also write progress and result to tensorboard:DIR or mlflow:URI; may be given several "
+                               "times. Needs the extra 'track'.")]
+
+# Completed by the shell; the real lists are in modules that load JAX, and a test compares them.
+ACTIVATIONS = ("auto", "elu", "g", "gelu", "gelu_tanh", "identity", "leaky_relu", "mish", "relu", "selu", "sigmoid",
+               "silu", "softplus", "softsign", "tanh")
+OUTPUTS = ("auto", "raw", "softmax", "logistic")
+
+
+def one_of(words: Sequence[str]) -> Any:
+    """What the shell completes an option with."""
+    return lambda incomplete: [word for word in words if word.startswith(incomplete)]
+
+
+def epilog(*examples: str) -> str:
+    """What ``--help`` ends with: examples, one a line."""
+    return "\b\nExamples:\n" + "\n".join(f"  {example}" for example in examples)
 
 
 def set_up_jax() -> None:
@@ -36,10 +71,22 @@ def fail(error: Exception) -> NoReturn:
     raise typer.Exit(BAD_INPUT)
 
 
-def interrupted() -> NoReturn:
-    """Say how to go on and leave."""
-    print("expandcluster: interrupted; the same command goes on where this one stopped.", file=sys.stderr)
-    raise typer.Exit(INTERRUPTED)
+@contextlib.contextmanager
+def failures_told(quiet: bool = False, verbose: bool = False) -> Iterator[None]:
+    """Errors raised on purpose become a line and an exit code, and so does Ctrl-C."""
+    from expandcluster.errors import BadInput, ExpandClusterError
+
+    try:
+        if quiet and verbose:
+            raise BadInput("options", got="--quiet and --verbose", expected="one of them", remedy="Leave one out.")
+        yield
+    except ExpandClusterError as error:
+        if verbose:
+            traceback.print_exc()
+        fail(error)
+    except KeyboardInterrupt:
+        print("expandcluster: interrupted; the same command goes on where this one stopped.", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def print_json(values: dict[str, Any]) -> None:

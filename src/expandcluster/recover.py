@@ -72,7 +72,7 @@ def recover(
     acts = candidates(activation)
     depths = DEPTHS if isinstance(hidden_layers, str) else (hidden_layers,)
     about = describe(teacher, acts, depths, output, seed, inputs, options)
-    with open_run(None if out is None else Path(out), about, acts) as run:
+    with open_run(None if out is None else Path(out), about, acts, progress) as run:
         wide = any(a.negative_slope is not None for a in acts)
         source = open_source(teacher, options.queries, seed, inputs, run.answers, wide)
 

@@ -29,6 +29,14 @@ from expandcluster.expand.expand import Students
 from expandcluster.export.safetensors_file import save_network
 from expandcluster.networks import Network
 from expandcluster.options import RecoverOptions
+from expandcluster.progress import (
+    Progress,
+    RecoveryFinished,
+    RecoveryStarted,
+    StageFinished,
+    StageStarted,
+    silent,
+)
 from expandcluster.queries.answers import Answers
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.row_space import RowSpace
@@ -70,8 +78,9 @@ class Run:
         timings: seconds of each finished stage, also of those finished in an earlier sitting.
     """
 
-    def __init__(self, folder: Path | None, activations: Sequence[Activation], outputs: int) -> None:
-        self.folder, self._activations = folder, {a.name: a for a in activations}
+    def __init__(self, folder: Path | None, activations: Sequence[Activation], outputs: int,
+                 progress: Progress = silent) -> None:
+        self.folder, self._activations, self._progress = folder, {a.name: a for a in activations}, progress
         self.answers = None if folder is None else Answers(folder / "answers.bin", outputs)
         self.timings: dict[str, float] = {}
 
@@ -93,6 +102,7 @@ class Run:
             if self.answers is not None:
                 self.answers.use_first(used)
             return value
+        self._progress(StageStarted(name, "started"))
         start = time.perf_counter()
         value = function(*args)
         self.timings[name] = time.perf_counter() - start
@@ -102,6 +112,9 @@ class Run:
             header = {"value": json.dumps(tree), "seconds": repr(self.timings[name]),
                       "answers": str(len(self.answers) if self.answers is not None else 0)}
             write_arrays(path, arrays, header)
+        counted = {} if self.answers is None else {"queries": float(self.answers.used)}
+        self._progress(StageFinished(name, f"finished in {self.timings[name]:.1f} s",
+                                     {"seconds": self.timings[name], **counted}))
         return value
 
     def _network(self, weights: tuple[np.ndarray, ...], biases: tuple[np.ndarray, ...], activation: str) -> Network:
@@ -113,6 +126,13 @@ class Run:
             if recovery.network is not None:
                 save_network(recovery.network, self.folder / "network.safetensors")
             write_json(self.folder / "result.json", summary(recovery))
+        sizes = recovery.hidden_sizes
+        self._progress(RecoveryFinished(
+            "recover", f"{recovery.verdict.name}, hidden sizes {'-' if sizes is None else '-'.join(map(str, sizes))}",
+            {"queries": float(recovery.queries), "seconds": recovery.seconds,
+             "relative_loss": recovery.relative_loss, "noise_floor": recovery.noise_floor,
+             "students_at_floor": float(recovery.students_at_floor), "hidden_neurons": float(sum(sizes or ()))},
+            recovery))
         return recovery
 
 
@@ -145,24 +165,29 @@ def summary(recovery: Recovery) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def open_run(folder: Path | None, about: dict[str, Any], activations: Sequence[Activation]) -> Iterator[Run]:
+def open_run(folder: Path | None, about: dict[str, Any], activations: Sequence[Activation],
+             progress: Progress = silent) -> Iterator[Run]:
     """Start or go on with a run.
 
     Args:
         folder: made if it is not there; ``None`` keeps everything in memory.
         about: what :func:`describe` returned; a folder of another run is refused.
         activations: that the networks in it may have.
+        progress: told when the run and its stages begin and end.
 
     Raises:
         RunFolderError: the folder holds another run, other files, or is in use.
     """
+    started = RecoveryStarted("recover", f"{about['teacher']}, {about['activation']}, seed {about['seed']}", about=about)
     if folder is None:
-        yield Run(None, activations, about["outputs"])
+        progress(started)
+        yield Run(None, activations, about["outputs"], progress)
         return
     _check(folder, about)
     with _locked(folder):
         _claim(folder, about)  # checks again: another process may have been faster
-        run = Run(folder, activations, about["outputs"])
+        run = Run(folder, activations, about["outputs"], progress)
+        progress(started)
         try:
             yield run
         finally:

@@ -4,50 +4,68 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from expandcluster.progress import Event, Progress
+from expandcluster.progress import (
+    Event,
+    Progress,
+    RecoveryFinished,
+    RecoveryStarted,
+    StageFinished,
+    StageStarted,
+    together,
+)
 
 if TYPE_CHECKING:
     from expandcluster.compare import Comparison
     from expandcluster.demo import DemoResult
     from expandcluster.results import Recovery
 
-__all__ = ["print_comparison", "print_demo", "print_recovery", "watch"]
+__all__ = ["print_comparison", "print_demo", "print_recovery", "watch", "wide_console"]
+
+# What frames the steps of a recovery; the table at the end says the same.
+_FRAME = (RecoveryStarted, RecoveryFinished, StageStarted, StageFinished)
 
 
 @contextlib.contextmanager
-def watch(*, quiet: bool = False) -> Iterator[Progress]:
+def watch(*, quiet: bool = False, only_json: bool = False, verbose: bool = False,
+          track: Sequence[str] = ()) -> Iterator[Progress]:
     """Shows events on standard error: under a running clock on a terminal, as plain lines elsewhere.
 
     Args:
-        quiet: show them on a terminal only.
+        quiet: show none.
+        only_json: show them on a terminal only.
+        verbose: show all of them wherever it is, with their numbers.
+        track: trackers that are told as well, as in ``tensorboard:DIR``.
     """
+    from expandcluster.trackers import open_tracker
+
     console = Console(stderr=True, highlight=False)
     start = time.perf_counter()
 
     def line(event: Event) -> str:
-        return f"{time.perf_counter() - start:7.1f} s  {event.stage:<9} {event.message}"
+        numbers = " ".join(f"{name}={value:g}" for name, value in event.values.items()) if verbose else ""
+        return f"{time.perf_counter() - start:7.1f} s  {event.stage:<9} {event.message}" + f"  [{numbers}]" * bool(numbers)
 
-    if console.is_terminal:
-        with console.status("starting") as status:
+    with contextlib.ExitStack() as stack:
+        trackers = [stack.enter_context(open_tracker(text)) for text in track]
+        if quiet or (only_json and not verbose and not console.is_terminal):
+            yield together(*trackers)
+            return
+        status = stack.enter_context(console.status("starting")) if console.is_terminal else None
 
-            def show(event: Event) -> None:
-                console.print(line(event), markup=False)
+        def show(event: Event) -> None:
+            if verbose or not isinstance(event, _FRAME):
+                console.print(line(event), markup=False, soft_wrap=True)
+            if status is not None:
                 status.update(f"{event.stage} ...")
 
-            yield show
-        return
-
-    def show_plain(event: Event) -> None:
-        if not quiet:
-            console.print(line(event), markup=False, soft_wrap=True)
-
-    yield show_plain
+        yield together(show, *trackers)
 
 
 def print_recovery(recovery: Recovery) -> None:
@@ -73,18 +91,20 @@ def print_recovery(recovery: Recovery) -> None:
         rows[f"hidden by {recovery.output}"] = recovery.hidden_by_output
     if recovery.folder is not None:
         rows["run folder"] = str(recovery.folder)
-    _print(rows)
+    _print(rows, good=recovery.exact)
     Console(highlight=False).print(recovery.verdict.value, markup=False, soft_wrap=True)
 
 
-def print_comparison(result: Comparison) -> None:
-    """How far a network is from the truth."""
+def print_comparison(result: Comparison, *, verbose: bool = False) -> None:
+    """How far a network is from the truth; ``verbose``: also which neuron is which."""
+    layers = enumerate(result.permutations if verbose else (), start=1)
     _print({
         "layer sizes": "-".join(map(str, result.sizes)) + ("" if result.sizes_match else
                                                          f" (truth: {'-'.join(map(str, result.true_sizes))})"),
         "largest parameter error": f"{result.max_parameter_error:.1e}",
         "exact": "yes" if result.exact else "no",
-    })
+        **{f"true neurons of layer {n} are": " ".join(map(str, order)) for n, order in layers},
+    }, good=result.exact, colored="exact")
 
 
 def print_demo(result: DemoResult) -> None:
@@ -101,8 +121,15 @@ def print_demo(result: DemoResult) -> None:
                   f"expandcluster compare {recovery.folder} {result.truth}", markup=False, soft_wrap=True)
 
 
-def _print(rows: dict[str, str]) -> None:
+def _print(rows: dict[str, str], *, good: bool, colored: str = "verdict") -> None:
+    """A table of names and values, one of which is green or yellow where colours are shown."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in rows.items():
-        table.add_row(name, value)
+        table.add_row(name, Text(value, ("green" if good else "yellow") if name == colored else ""))
     Console(highlight=False).print(table, markup=False)
+
+
+def wide_console() -> Console:
+    """The terminal; a pipe has no width, and no cell may be cut off there."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=160)

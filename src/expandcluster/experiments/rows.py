@@ -10,12 +10,12 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from expandcluster.errors import BadInput, ExpandClusterError
-from expandcluster.storage import strict
+from expandcluster.storage import strict, write_json
 
-__all__ = ["FLOOR", "Row", "append_row", "read_rows"]
+__all__ = ["FLOOR", "Row", "append_row", "claim_folder", "read_rows"]
 
 FLOOR = 1e-26  # relative loss at which a float64 student cannot be told from its teacher
 
@@ -82,8 +82,11 @@ class Row:
         return self.settings, self.rho, self.inputs, self.hidden, self.seed
 
 
-def append_row(path: Path, row: Row) -> None:
-    """Add a row; it is on the disk when this returns.
+Kind = TypeVar("Kind")
+
+
+def append_row(path: Path, row: Any) -> None:
+    """Add a row, a dataclass; it is on the disk when this returns.
 
     Raises:
         ExpandClusterError: it could not be written; earlier rows are kept.
@@ -98,8 +101,16 @@ def append_row(path: Path, row: Row) -> None:
                                  "and run the same command again.") from error
 
 
-def read_rows(path: Path) -> tuple[Row, ...]:
+@overload
+def read_rows(path: Path) -> tuple[Row, ...]: ...
+@overload
+def read_rows(path: Path, kind: type[Kind]) -> tuple[Kind, ...]: ...
+def read_rows(path: Path, kind: type[Any] = Row) -> tuple[Any, ...]:
     """All whole rows of a file, none if there is no file; what was cut off at its end is taken away.
+
+    Args:
+        path: of the file.
+        kind: dataclass of the rows; lists come back as tuples.
 
     Raises:
         BadInput: a line is no row.
@@ -115,9 +126,32 @@ def read_rows(path: Path) -> tuple[Row, ...]:
     for number, line in enumerate(whole.decode("utf-8", "replace").splitlines(), start=1):
         try:
             values = json.loads(line)
-            rows.append(Row(**{**values, "losses": tuple(values["losses"])}))
-        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            rows.append(kind(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}))
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
             raise BadInput(f"file {path}", got=f"line {number}, which is no row ({error})",
                            expected="one row of this experiment in each line",
                            remedy="Remove that line, or choose another folder with --out.") from error
     return tuple(rows)
+
+
+def claim_folder(out: Path, about: dict[str, Any]) -> None:
+    """Mark a folder as an experiment's, in ``experiment.json``; it may be there already.
+
+    Args:
+        out: made if it is not there.
+        about: what makes the experiment this one; ``about["experiment"]`` is its name.
+
+    Raises:
+        BadInput: it holds something else.
+    """
+    mark = out / "experiment.json"
+    if mark.is_file():
+        if mark.read_text() != json.dumps(strict(about), indent=2) + "\n":
+            raise BadInput(f"folder {out}", got="another experiment",
+                           expected=f"an experiment '{about['experiment']}' of this version and these settings",
+                           remedy="Choose another folder with --out.")
+    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BadInput(f"folder {out}", got="a folder with other files in it", expected="an empty or new folder",
+                       remedy="Choose another folder with --out.")
+    else:
+        write_json(mark, about)

@@ -13,7 +13,6 @@ Four ways to solve a problem:
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterable, Sequence
@@ -24,7 +23,7 @@ import jax
 from expandcluster.compare import compare
 from expandcluster.errors import BadInput
 from expandcluster.expand.gauss_newton import parameter_count
-from expandcluster.experiments.rows import Row, append_row, read_rows
+from expandcluster.experiments.rows import Row, append_row, claim_folder, read_rows
 from expandcluster.options import (
     BFGSOptions,
     ClusterOptions,
@@ -39,7 +38,6 @@ from expandcluster.options import (
 from expandcluster.problems.synthetic import SyntheticProblem, synthetic_inputs
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.recover import recover
-from expandcluster.storage import write_json
 from expandcluster.teachers.base import Teacher
 
 __all__ = ["SETTINGS", "options_for", "run_folder_of", "run_synthetic", "teacher_for"]
@@ -73,7 +71,8 @@ def run_synthetic(problems: Sequence[SyntheticProblem], settings: str, rhos: Ite
     rhos = tuple(rhos)
     for rho in rhos:
         options_for(problems[0], settings, rho, samples)
-    _claim(out, samples)
+    claim_folder(out, {"experiment": "synthetic", "version": _VERSION,
+                       **({} if samples is None else {"samples": samples})})
     path = out / "rows.jsonl"
     rows = read_rows(path)
     done = {row.key for row in rows}
@@ -161,26 +160,6 @@ def teacher_for(problem: SyntheticProblem, rho: float | None, samples: int | Non
     rows = max(_ROWS, _PER_PARAMETER * parameters) if samples is None else samples
     x = synthetic_inputs(problem, math.ceil(rows / 0.9))  # a tenth is held out
     return Teacher.from_data(x, truth(x))
-
-
-def _claim(out: Path, samples: int | None) -> None:
-    """Mark the folder as this experiment's.
-
-    Raises:
-        BadInput: it holds something else.
-    """
-    mark = out / "experiment.json"
-    about = {"experiment": "synthetic", "version": _VERSION, **({} if samples is None else {"samples": samples})}
-    if mark.is_file():
-        if mark.read_text() != json.dumps(about, indent=2) + "\n":
-            raise BadInput(f"folder {out}", got="another experiment",
-                           expected="an experiment 'synthetic' of this version",
-                           remedy="Choose another folder with --out.")
-    elif out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BadInput(f"folder {out}", got="a folder with other files in it", expected="an empty or new folder",
-                       remedy="Choose another folder with --out.")
-    else:
-        write_json(mark, about)
 
 
 def _name(settings: str, rho: float | None) -> str:

@@ -16,7 +16,7 @@ from expandcluster.teachers.base import Teacher
 if TYPE_CHECKING:
     from expandcluster.teachers.http_teacher import HttpOptions
 
-__all__ = ["open_teacher"]
+__all__ = ["import_object", "open_teacher"]
 
 _FORMATS = ".onnx, .npz, .csv, .parquet, .safetensors, module:function, or http://host:port/v2/models/NAME"
 _PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".pt2", ".dill", ".npy")
@@ -57,14 +57,19 @@ def open_teacher(text: str, input_size: int | None = None, http: HttpOptions | N
         from expandcluster.teachers.network_teacher import NetworkTeacher
 
         return NetworkTeacher(load_network(path), path.name)
-    module, colon, name = text.partition(":")
-    if not colon or path.exists():
+    if ":" not in text or path.exists():
         raise BadInput(f"teacher {text}", got="a directory" if path.is_dir() else "neither a known file format nor "
                        "module:function", expected=_FORMATS, remedy="Check the path.")
-    return _from_object(_import(module, name, text), text, input_size, domain, probabilities)
+    return _from_object(import_object(text), text, input_size, domain, probabilities)
 
 
-def _import(module: str, name: str, text: str) -> Any:
+def import_object(text: str) -> Any:
+    """What ``module:name`` names; modules of the working directory are found.
+
+    Raises:
+        BadInput: there is no such thing.
+    """
+    module, _, name = text.partition(":")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
     try:

@@ -1,0 +1,121 @@
+"""The command `expandcluster recover`."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from expandcluster.cli_common import (
+    ACTIVATIONS,
+    EXACT,
+    OTHER_VERDICT,
+    OUTPUTS,
+    Json,
+    Quiet,
+    Track,
+    Verbose,
+    depth_of,
+    failures_told,
+    one_of,
+    print_json,
+    set_up_jax,
+    whole_numbers,
+)
+
+__all__ = ["EXAMPLES", "folder_name", "recover"]
+
+EXAMPLES = (
+    "expandcluster recover model.onnx --activation tanh",
+    "expandcluster recover table.csv --activation relu --hidden-layers 2 --out runs/table",
+    "expandcluster recover my_models:predict --input-size 8 --activation auto --hidden-layers auto --json",
+)
+
+
+class Sampler(enum.StrEnum):
+    """Choices of --sampler."""
+
+    auto = "auto"
+    gaussian = "gaussian"
+    uniform = "uniform"
+    around = "around"
+
+
+def recover(
+    teacher: Annotated[str, typer.Argument(
+        metavar="TEACHER",
+        help="An .onnx file, a data table (.npz, .csv, .parquet), a .safetensors network, or module:function.")],
+    activation: Annotated[str, typer.Option(
+        autocompletion=one_of(ACTIVATIONS),
+        help="Of the hidden layers, for example tanh or 'leaky_relu(0.07)'. Of several (tanh,relu), or auto for all "
+             "listed ones, the one that explains the answers best is chosen.")],
+    hidden_layers: Annotated[str, typer.Option(
+        metavar="N|auto", help="How many hidden layers; their sizes are found. auto: 1, 2 and 3 are tried.")] = "1",
+    output: Annotated[str, typer.Option(
+        autocompletion=one_of(OUTPUTS),
+        help="What the teacher answers: raw, softmax, logistic, or auto to tell from the answers.")] = "auto",
+    inputs: Annotated[Path | None, typer.Option(
+        help="Ask only these inputs: .npy, or the x of a table.")] = None,
+    input_size: Annotated[int | None, typer.Option(min=1, help="Numbers in one input of module:function.")] = None,
+    box: Annotated[str | None, typer.Option(
+        metavar="LOW,HIGH", help="Ask only inputs between these, for example 0,1; one may be left out.")] = None,
+    integers: Annotated[bool, typer.Option("--integers", help="Ask only whole numbers.")] = False,
+    sampler: Annotated[Sampler, typer.Option(
+        help="Where inputs are drawn; 'around' perturbs --inputs; 'auto': --inputs as they are, uniform in a box, "
+             "else gaussian.")] = Sampler.auto,
+    scale: Annotated[float, typer.Option(help="Standard deviation of gaussian inputs.")] = 1.0,
+    max_queries: Annotated[int | None, typer.Option(min=1, help="Hard limit on the inputs asked.")] = None,
+    noisy: Annotated[bool, typer.Option(
+        "--noisy", help="Accept a teacher whose answers to the same input differ.")] = False,
+    students: Annotated[int | None, typer.Option(min=1, help="Students trained side by side.")] = None,
+    widths: Annotated[str | None, typer.Option(
+        metavar="N,N,...", help="Hidden widths of the students, tried one after the other.")] = None,
+    effort: Annotated[float | None, typer.Option(
+        help="Floating-point operations of a training step up to which wider students are tried; 2e10 by default.")
+        ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of queries and students.")] = 0,
+    out: Annotated[Path | None, typer.Option(
+        help="Run folder; an interrupted run goes on there. Default: runs/TEACHER.")] = None,
+    track: Track = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    as_json: Json = False,
+) -> None:
+    """Recover the network behind TEACHER."""
+    from expandcluster.terminal import print_recovery, watch
+
+    with failures_told(quiet, verbose):
+        set_up_jax()
+        from expandcluster import recover as run
+        from expandcluster.options import ExpandOptions, QueryOptions, RecoverOptions
+        from expandcluster.queries.domain import Domain
+        from expandcluster.run_folder import summary
+        from expandcluster.teachers import open_teacher
+        from expandcluster.teachers.table import read_inputs
+
+        rows = None if inputs is None else read_inputs(inputs)
+        domain = Domain.parse(box, integers)
+        asked = open_teacher(teacher, input_size if rows is None else rows.shape[1], domain=domain,
+                             probabilities=output in ("softmax", "logistic"))
+        given: dict[str, Any] = {"students": students, "widths": whole_numbers("--widths", widths), "effort": effort}
+        expand = ExpandOptions(**{name: value for name, value in given.items() if value is not None})
+        options = RecoverOptions(queries=QueryOptions(domain=domain, sampler=sampler.value, scale=scale,
+                                                      max_queries=max_queries, noisy=noisy),
+                                 expand=expand)
+        folder = out or Path("runs") / folder_name(teacher)
+        with watch(quiet=quiet, only_json=as_json, verbose=verbose, track=track or ()) as progress:
+            recovery = run(asked, activation=activation, hidden_layers=depth_of(hidden_layers), output=output,
+                           seed=seed, inputs=rows, options=options, out=folder, progress=progress)
+    if as_json:
+        print_json(summary(recovery))
+    elif not quiet:
+        print_recovery(recovery)
+    raise typer.Exit(EXACT if recovery.exact else OTHER_VERDICT)
+
+
+def folder_name(teacher: str) -> str:
+    """`runs/` gets one folder for each teacher."""
+    name = Path(teacher.partition("?")[0]).name  # what follows a question mark may be a key
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name) or "run"
