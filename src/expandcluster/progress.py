@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 if TYPE_CHECKING:
     from expandcluster.results import Recovery
 
-__all__ = ["ActivationTried", "Audited", "Challenged", "Event", "FineTuned", "LinkFound", "NeuronsFound", "NoiseMeasured",
-           "Progress", "RecoveryFinished", "RecoveryStarted", "RowSpaceFound", "StageFinished", "StageStarted",
+__all__ = ["ActivationTried", "Audited", "Challenged", "Event", "FineTuned", "LinkFound", "NeuronsFound",
+           "NoiseMeasured", "Progress", "RecoveryFinished", "RecoveryStarted", "RowSpaceFound", "StageFinished", "StageStarted",
            "StudentsSettled", "StudentsTrained", "WeightsLifted", "silent", "together"]
 
 

@@ -178,7 +178,8 @@ def open_run(folder: Path | None, about: dict[str, Any], activations: Sequence[A
     Raises:
         RunFolderError: the folder holds another run, other files, or is in use.
     """
-    started = RecoveryStarted("recover", f"{about['teacher']}, {about['activation']}, seed {about['seed']}", about=about)
+    words = f"{about['teacher']}, {about['activation']}, seed {about['seed']}"
+    started = RecoveryStarted("recover", words, about=about)
     if folder is None:
         progress(started)
         yield Run(None, activations, about["outputs"], progress)

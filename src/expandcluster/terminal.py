@@ -50,7 +50,8 @@ def watch(*, quiet: bool = False, only_json: bool = False, verbose: bool = False
 
     def line(event: Event) -> str:
         numbers = " ".join(f"{name}={value:g}" for name, value in event.values.items()) if verbose else ""
-        return f"{time.perf_counter() - start:7.1f} s  {event.stage:<9} {event.message}" + f"  [{numbers}]" * bool(numbers)
+        said = f"{time.perf_counter() - start:7.1f} s  {event.stage:<9} {event.message}"
+        return f"{said}  [{numbers}]" if numbers else said
 
     with contextlib.ExitStack() as stack:
         trackers = [stack.enter_context(open_tracker(text)) for text in track]

@@ -77,9 +77,7 @@ def parse_defence(text: str) -> Defence:
         whole = value == int(value) if math.isfinite(value) else False
         if kind in ("float16", "probabilities") and not colon:
             steps.append((kind, 0.0))
-        elif kind == "noise" and 0 < value < math.inf:
-            steps.append((kind, value))
-        elif kind == "round" and colon and whole and 0 <= value <= 15:
+        elif (kind == "noise" and 0 < value < math.inf) or (kind == "round" and colon and whole and 0 <= value <= 15):
             steps.append((kind, value))
         elif kind == "limit" and whole and value >= 1:
             limit = int(value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from expandcluster.errors import BadInput, MissingExtra
 from expandcluster.progress import RecoveryFinished
@@ -64,10 +63,10 @@ class MlflowTracker(Tracker):
         run, recovery = self._open(), event.recovery
         if recovery is None:
             return
+        folder = recovery.folder
         self._client.set_tag(run, "verdict", recovery.verdict.name)
         self._client.set_tag(run, "hidden_sizes", str(recovery.hidden_sizes))
-        for name in _FILES if recovery.folder is not None else ():
-            path: Any = recovery.folder / name
+        for path in [] if folder is None else [folder / name for name in _FILES]:
             if path.is_file():
                 self._client.log_artifact(run, str(path))
 
