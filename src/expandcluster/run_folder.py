@@ -178,7 +178,7 @@ def open_run(folder: Path | None, about: dict[str, Any], activations: Sequence[A
     Raises:
         RunFolderError: the folder holds another run, other files, or is in use.
     """
-    words = f"{about['teacher']}, {about['activation']}, seed {about['seed']}"
+    words = ", ".join(f"{name} {about[name]}" for name in ("teacher", "activation", "seed") if name in about)
     started = RecoveryStarted("recover", words, about=about)
     if folder is None:
         progress(started)
