@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -52,10 +52,11 @@ def audit(
     truth: Annotated[Path | None, typer.Option(
         help="Its network (.safetensors, .onnx), where its weights cannot be read from TEACHER.")] = None,
     budgets: Annotated[str | None, typer.Option(
-        metavar="N,N,...", help="Query budgets. Default: halves, quarters, ... of what is asked without a limit.")] = None,
+        metavar="N,N,...", help="Query budgets. Default: from what is asked without a limit down to the least "
+                                "that may do.")] = None,
     defence: Annotated[list[str] | None, typer.Option(
-        metavar="DEFENCE", help="round:DIGITS, noise:SHARE, float16, probabilities, limit:QUERIES, or several joined by "
-                                "+; may be given several times. Default: a usual choice.")] = None,
+        metavar="DEFENCE", help="round:DIGITS, noise:SHARE, float16, probabilities, limit:QUERIES, or several joined "
+                                "by +; may be given several times. Default: a usual choice.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="Repeat everything with so many seeds. Default: 3.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="A first look: 2 seeds, fewer budgets and defences.")] = False,
     time_limit: Annotated[float | None, typer.Option(
@@ -84,7 +85,7 @@ def audit(
         from expandcluster.queries.domain import Domain
 
         options = AuditOptions.quick() if quick else AuditOptions()
-        given = {"budgets": whole_numbers("--budgets", budgets), "seeds": seeds,
+        given: dict[str, Any] = {"budgets": whole_numbers("--budgets", budgets), "seeds": seeds,
                  "defences": None if defence is None else tuple(defence)}
         options = dataclasses.replace(options, **{name: v for name, v in given.items() if v is not None})
         folder = out or Path("runs") / f"audit-{folder_name(teacher)}"

@@ -13,8 +13,8 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-__all__ = ["ACTIVATIONS", "BAD_INPUT", "EXACT", "EXIT_CODES", "INTERRUPTED", "OTHER_VERDICT", "OUTPUTS", "Json", "Quiet",
-           "Track", "Verbose", "depth_of", "epilog", "fail", "failures_told", "one_of", "print_json", "set_up_jax",
+__all__ = ["ACTIVATIONS", "BAD_INPUT", "EXACT", "EXIT_CODES", "INTERRUPTED", "OTHER_VERDICT", "OUTPUTS", "Json",
+           "Quiet", "Track", "Verbose", "depth_of", "epilog", "fail", "failures_told", "one_of", "print_json", "set_up_jax",
            "whole_numbers"]
 
 EXACT, OTHER_VERDICT, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130

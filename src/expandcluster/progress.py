@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from expandcluster.results import Recovery
 
 __all__ = ["ActivationTried", "Audited", "Challenged", "Event", "FineTuned", "LinkFound", "NeuronsFound",
-           "NoiseMeasured", "Progress", "RecoveryFinished", "RecoveryStarted", "RowSpaceFound", "StageFinished", "StageStarted",
-           "StudentsSettled", "StudentsTrained", "WeightsLifted", "silent", "together"]
+           "NoiseMeasured", "Progress", "RecoveryFinished", "RecoveryStarted", "RowSpaceFound", "StageFinished",
+           "StageStarted", "StudentsSettled", "StudentsTrained", "WeightsLifted", "silent", "together"]
 
 
 @dataclasses.dataclass(frozen=True)

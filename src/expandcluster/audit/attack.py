@@ -80,14 +80,15 @@ def functional_error(subject: Subject, defence: Defence, found: Recovery) -> flo
 def _one(subject: Subject, defence: Defence, budget: int | None, seed: int, how: Attack, reference: Network | None,
          folder: Path, strategy: str) -> tuple[AuditRow, Recovery | None]:
     start = time.perf_counter()
-    teacher: Teacher = Defended(subject.teacher, dataclasses.replace(defence, limit=budget), subject.y, seed)
+    defended = Defended(subject.teacher, dataclasses.replace(defence, limit=budget), subject.y, seed)
     row = AuditRow(defence=defence.name, budget=budget, seed=seed, strategy=strategy, verdict=REFUSED,
                    hidden_sizes=None, parameter_error=None, functional_error=None, error_bar=None,
-                   tolerance=_tolerance(teacher, subject), queries=0, seconds=0.0)
+                   tolerance=_tolerance(defended, subject), queries=0, seconds=0.0)
     output = how.output
     if defence.probabilities:
         output = "softmax" if subject.teacher.outputs > 1 else "logistic"
     found = None
+    teacher: Teacher = defended
     try:
         if strategy == "table":
             assert budget is not None

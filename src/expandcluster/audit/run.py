@@ -26,6 +26,8 @@ __all__ = ["DEFENCES", "QUICK_DEFENCES", "Audit", "AuditOptions", "run_audit"]
 DEFENCES = ("round:6", "round:4", "round:2", "noise:0.0001", "noise:0.01", "float16", "probabilities")
 QUICK_DEFENCES = ("round:3", "noise:0.01", "float16", "probabilities")
 _NONE = Defence()
+_KEPT = 8  # recoveries after which compiled programs are given up
+_END = 2.0  # times the fewest queries that can determine a model: the smallest budget chosen here
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,14 +35,15 @@ class AuditOptions:
     """How much is tried.
 
     Attributes:
-        budgets: query budgets; ``None`` for halves, quarters, ... of what a recovery without a limit asks.
-        halvings: how many of those.
+        budgets: query budgets; ``None`` for some from what a recovery without a limit asks down to twice the fewest
+            that can determine the model, in equal ratios.
+        steps: how many of those.
         defences: each as for :func:`parse_defence`; ``None`` for a usual choice.
         seeds: how many seeds everything is repeated with.
     """
 
     budgets: tuple[int, ...] | None = None
-    halvings: int = 4
+    steps: int = 4
     defences: tuple[str, ...] | None = None
     seeds: int = 3
 
@@ -57,7 +60,7 @@ class AuditOptions:
     @classmethod
     def quick(cls) -> AuditOptions:
         """Less of everything: a first look."""
-        return cls(halvings=2, defences=QUICK_DEFENCES, seeds=2)
+        return cls(steps=3, defences=QUICK_DEFENCES, seeds=2)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,7 +121,8 @@ def run_audit(subject: Subject, how: Attack, options: AuditOptions, out: Path, p
               planned: int) -> AuditRow:
         row = done.get((defence.name, budget, seed))
         if row is None:
-            jax.clear_caches()  # compiled programs of other sizes only take memory
+            if len(done) % _KEPT == 0:
+                jax.clear_caches()  # compiled programs of other sizes only take memory
             row, _ = attack(subject, defence, budget, seed, known, reference, _folder(out, defence, budget, seed))
             append_row(path, row)
             done[row.key] = row
@@ -130,11 +134,11 @@ def run_audit(subject: Subject, how: Attack, options: AuditOptions, out: Path, p
 
     freely = dataclasses.replace(how, width=None, seconds=math.inf)
     defences = _defences(options, subject)
-    count = len(options.budgets) if options.budgets is not None else options.halvings
+    count = len(options.budgets) if options.budgets is not None else options.steps
     planned = options.seeds * (1 + count + len(defences))
     first = solve(_NONE, None, 0, freely, subject.truth, planned)
     network = subject.truth or _found(_folder(out, _NONE, None, 0) / "asked")
-    budgets = _budgets(options, first)
+    budgets = _budgets(options, first.queries, _least(network))
     how = dataclasses.replace(how, width=max(network.hidden_sizes) if network is not None else None)
     for seed in range(1, options.seeds):
         solve(_NONE, None, seed, freely, network, planned)
@@ -164,16 +168,17 @@ def _answers_probabilities(subject: Subject) -> bool:
     return bool(((y >= 0) & (y <= 1)).all() and (y.shape[1] == 1 or abs(y.sum(axis=1) - 1).max() < 1e-3))
 
 
-def _budgets(options: AuditOptions, first: AuditRow) -> tuple[int, ...]:
-    """Smallest first; rounded to two digits where they are chosen here."""
+def _budgets(options: AuditOptions, asked: int, least: int | None) -> tuple[int, ...]:
+    """Smallest first; where they are chosen here, rounded to two digits."""
     if options.budgets is not None:
         return tuple(sorted(set(options.budgets)))
-    found = []
-    for n in range(1, options.halvings + 1):
-        part = first.queries / 2**n
+    end = min(_END * least, asked / 2) if least is not None else asked / 2**options.steps
+    found = set()
+    for n in range(1, options.steps + 1):
+        part = asked * (end / asked) ** (n / options.steps)
         digits = 10 ** max(math.floor(math.log10(max(part, 1.0))) - 1, 0)
-        found.append(max(round(part / digits) * digits, 1))
-    return tuple(sorted(set(found)))
+        found.add(max(round(part / digits) * digits, 1))
+    return tuple(sorted(found))
 
 
 def _found(folder: Path) -> Network | None:

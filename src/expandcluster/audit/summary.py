@@ -116,12 +116,13 @@ def limits(audit: Audit) -> tuple[str, ...]:
     return (
         compared,
         "These are results of one attack, Expand-and-Cluster as it is in this package. Where it fails, another may "
-        "succeed: a failure here is no proof that a defence or a limit protects. A success is a proof that it does not.",
+        "succeed: a failure here is no proof that a defence or a limit protects. A success is a proof that it does "
+        "not.",
         f"The attacker is taken to know {knows}, and to ask any input it likes where the domain allows it. One who "
         "knows less needs more; one who knows the training data may need less.",
         "A copy need not be exact to be of use: read the functional error as well. It is measured on "
-        f"{len(audit.subject.x):,} inputs drawn as queries are, undefended and counted for no budget; on other inputs it "
-        "may be larger or smaller.",
+        f"{len(audit.subject.x):,} inputs drawn as queries are, undefended and counted for no budget; on other inputs "
+        "it may be larger or smaller.",
         f"Medians and ranges are over {max(row.seed for row in audit.rows) + 1} seeds of one model: they show how the "
         "attack varies, not how models do.",
     )

@@ -114,7 +114,8 @@ def _draw(ax: Axes, places: Sequence[float], values: Sequence[Sequence[float | N
             middle = float(np.median(there))
             bar = [[middle - there.min()], [there.max() - middle]]
             at = (middle, place) if across else (place, middle)
-            ax.errorbar(*at, **{"xerr" if across else "yerr": bar}, fmt=marker, color=color, markersize=4,
+            ax.errorbar(*at, xerr=bar if across else None, yerr=None if across else bar, fmt=marker, color=color,
+                        markersize=4,
                         markerfacecolor=color if sure else "white", markeredgewidth=1.0, elinewidth=0.9, capsize=2,
                         zorder=3)
         if len(there) < len(found):
