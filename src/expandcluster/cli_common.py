@@ -14,8 +14,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 __all__ = ["ACTIVATIONS", "BAD_INPUT", "EXACT", "EXIT_CODES", "INTERRUPTED", "OTHER_VERDICT", "OUTPUTS", "Json",
-           "Quiet", "Track", "Verbose", "depth_of", "epilog", "fail", "failures_told", "one_of", "print_json", "set_up_jax",
-           "whole_numbers"]
+           "Quiet", "Track", "Verbose", "depth_of", "epilog", "fail", "failures_told", "one_of", "print_json",
+           "set_up_jax", "whole_numbers"]
 
 EXACT, OTHER_VERDICT, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
 
@@ -23,7 +23,7 @@ EXIT_CODES = {
     EXACT: "done; of recover, compare and demo: the network is exact",
     1: "an error of this program; please report it",
     BAD_INPUT: "bad usage or input; a message on standard error says what to do",
-    OTHER_VERDICT: "done, but not exact: recover, compare or demo ended with another verdict",
+    OTHER_VERDICT: "done, but not exact; of audit and benchmark: a network was called exact and is not",
     INTERRUPTED: "interrupted; the same command goes on where this one stopped",
 }
 
