@@ -273,7 +273,7 @@ class ExpandOptions:
     students: int = 8
     enough: int = 4
     waves: int = 8
-    widths: tuple[int, ...] = (4, 8, 16, 32, 64, 128)
+    widths: tuple[int, ...] = (4, 8, 16, 32, 64, 96, 128)
     effort: float = 2e10
     rho: float = 2.0
     prune: bool = True
