@@ -124,10 +124,10 @@ def _draw_images(ax: Axes, pictures: np.ndarray, loose: np.ndarray, limit: float
         mappable: ScalarMappable = ax.imshow(np.ma.masked_invalid(canvas), cmap=_DIVERGING, vmin=-limit, vmax=limit,
                                              interpolation="nearest")
     else:
-        there = ~np.isnan(canvas).any(axis=2)
+        there = np.isfinite(canvas[..., 0])
         colours = np.clip(0.5 + np.nan_to_num(canvas) / (2 * limit), 0.0, 1.0)
         ax.imshow(np.concatenate([colours, there[..., None]], axis=2), interpolation="nearest")
-        mappable, mask = ScalarMappable(Normalize(-limit, limit), "gray"), mask.any(axis=2)
+        mappable, mask = ScalarMappable(Normalize(-limit, limit), "gray"), mask[..., 0] | mask[..., 1] | mask[..., 2]
     if mask.any():
         ax.imshow(_over(mask), interpolation="nearest")
     ax.set_ylim(canvas.shape[0] - 0.5, -0.5 - above)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import string
 from importlib import resources
 from pathlib import Path
 
 from expandcluster.errors import BadInput
-from expandcluster.read_run import read_description, read_run
+from expandcluster.read_run import read_description, read_probe, read_run
 from expandcluster.report.html import element, join, text
 from expandcluster.report.sections import all_sections
 from expandcluster.storage import write_bytes
@@ -38,10 +40,13 @@ def write_report(folder: str | os.PathLike[str], path: str | os.PathLike[str] | 
     recovery, run = read_run(folder), read_description(folder)
     path = folder / "report.html" if path is None else Path(path)
     _check_free(path)
-    sections = all_sections(recovery, run)
-    template = string.Template((resources.files(__package__) / "template.html").read_text(encoding="utf-8"))
-    page = template.substitute(
+    sections = all_sections(recovery, run, read_probe(folder))
+    script = _part("script.js")
+    page = string.Template(_part("template.html")).substitute(
         generator=text(GENERATOR),
+        policy=text(_policy(script)),
+        style=_part("style.css"),
+        script=script,
         title=text(f"Recovery of {run.teacher}"),
         subtitle=text(f"{run.inputs} inputs, {run.outputs} outputs, answers in {run.dtype}; activation "
                       f"{run.activation}, {run.hidden_layers} hidden layer{'s' * (run.hidden_layers != 1)}, "
@@ -54,6 +59,17 @@ def write_report(folder: str | os.PathLike[str], path: str | os.PathLike[str] | 
     )
     write_bytes(path, page.encode("utf-8", errors="replace"))
     return path
+
+
+def _part(name: str) -> str:
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _policy(script: str) -> str:
+    """What a browser may do with the page: show it and run this script; fetch nothing, run nothing else."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return ("default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+            f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'")
 
 
 def _check_free(path: Path) -> None:
