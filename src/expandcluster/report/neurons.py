@@ -18,9 +18,9 @@ _HEAD = ("neuron", "support (students)", "angle (rad)", "largest error bar")
 def neurons_section(recovery: Recovery, network: Network) -> Html:
     """Every neuron of every layer; of large layers a summary and the least certain ones are shown first."""
     certificate = recovery.certificate
-    introduction = paragraph("Support: students in which the neuron was found. Angle: median angle in radians between its "
-                             "copies in the students and their mean; 0 is the same direction. Error bar: one standard "
-                             "deviation of its least certain incoming weight or bias.")
+    introduction = paragraph("Support: students in which the neuron was found. Angle: median angle in radians "
+                             "between its copies in the students and their mean; 0 is the same direction. Error bar: "
+                             "one standard deviation of its least certain incoming weight or bias.")
     parts = []
     for i, size in enumerate(network.hidden_sizes):
         layer = recovery.layers[i] if i < len(recovery.layers) else None

@@ -115,6 +115,8 @@ def _sizes(recovery: Recovery, options: ClusterOptions) -> Html:
 
 
 def _losses(recovery: Recovery, probe: Probe) -> Html:
+    if not len(recovery.losses):
+        return paragraph(f"No student was trained. The noise floor is {number(recovery.noise_floor)}.")
     values = recovery.losses[np.isfinite(recovery.losses)]
     lost = len(recovery.losses) - len(values)
     imitate = (f"{recovery.students_at_floor:,} of {plural(len(recovery.losses), 'student')} imitated the teacher: "

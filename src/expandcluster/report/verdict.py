@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from expandcluster.certify import _MOST_EXPLAINED, _SURE, _UNLUCKY
 from expandcluster.queries.probe import Probe
 from expandcluster.report.html import NONE, Html, details, element, join, number, paragraph, plural, table
@@ -52,6 +54,7 @@ def checks(recovery: Recovery, probe: Probe, enough: int) -> list[Check]:
     if certificate is None:
         imitates = recovery.students_at_floor > 0
         return [Check("Does any student answer as the teacher does?",
+                      "no student was trained" if not len(recovery.losses) else
                       f"best relative loss {number(recovery.relative_loss)}" + (
                           "" if imitates or not recovery.relative_loss <= probe.floor else
                           ", but not on inputs that were kept aside"),
@@ -85,7 +88,7 @@ def verdict_section(recovery: Recovery, probe: Probe, enough: int) -> Html:
     """Headline, what happened, the main numbers, the checks, and the words used."""
     tone, sign = _TONES.get(recovery.verdict, ("doubt", "!"))
     head = recovery.verdict.name.replace("_", " ").capitalize()
-    rows = [(check.question, check.found, check.needed, "✓ passed" if check.passed else "✗ failed")
+    rows = [(check.question, "✓ passed" if check.passed else "✗ failed", check.found, check.needed)
             for check in checks(recovery, probe, enough)]
     glossary = element("dl", *(element("div", element("dt", word), element("dd", meaning))
                                for word, meaning in _WORDS.items()), class_="words")
@@ -93,19 +96,22 @@ def verdict_section(recovery: Recovery, probe: Probe, enough: int) -> Html:
         element("div", element("p", element("strong", f"{sign} {head}")), element("p", recovery.verdict.value),
                 class_=f"verdict {tone}"),
         paragraph(*_summary(recovery)), _facts(recovery),
-        table("Evidence: what was checked", ("question", "found", "needed", "result"), rows),
+        table("Evidence: what was checked", ("question", "result", "found", "needed"), rows),
         details("Words used on this page", glossary),
     ])
 
 
 def _summary(recovery: Recovery) -> list[str]:
     """What happened, in sentences."""
-    words = [f"The teacher was asked {plural(recovery.queries, 'input')}, and "
-             f"{plural(len(recovery.losses), 'student')} {'was' if len(recovery.losses) == 1 else 'were'} trained to "
-             "answer as it does."]
+    students = len(recovery.losses)
+    words = [f"The teacher was asked {plural(recovery.queries, 'input')}, and " + (
+        f"{plural(students, 'student')} {'was' if students == 1 else 'were'} trained to answer as it does." if students
+        else "no student was trained.")]
     if recovery.network is None:
-        words.append(f"No network was built. The best student has a relative loss of {number(recovery.relative_loss)}; "
-                     f"the teacher's precision allows {number(recovery.noise_floor)}.")
+        words.append("No network was built.")
+        if np.isfinite(recovery.relative_loss):
+            words.append(f"The best student has a relative loss of {number(recovery.relative_loss)}; the teacher's "
+                         f"precision allows {number(recovery.noise_floor)}.")
     else:
         words.append(f"They led to a network with layer sizes {'-'.join(map(str, recovery.network.sizes))}, "
                      f"{plural(recovery.network.parameters, 'parameter')} in all.")

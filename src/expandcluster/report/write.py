@@ -11,7 +11,7 @@ from pathlib import Path
 
 from expandcluster.errors import BadInput
 from expandcluster.read_run import read_description, read_probe, read_run
-from expandcluster.report.html import element, join, text
+from expandcluster.report.html import element, join, plural, text
 from expandcluster.report.sections import all_sections
 from expandcluster.storage import write_bytes
 
@@ -48,9 +48,9 @@ def write_report(folder: str | os.PathLike[str], path: str | os.PathLike[str] | 
         style=_part("style.css"),
         script=script,
         title=text(f"Recovery of {run.teacher}"),
-        subtitle=text(f"{run.inputs} inputs, {run.outputs} outputs, answers in {run.dtype}; activation "
-                      f"{run.activation}, {run.hidden_layers} hidden layer{'s' * (run.hidden_layers != 1)}, "
-                      f"seed {run.seed}"),
+        subtitle=text(f"{plural(run.inputs, 'input')}, {plural(run.outputs, 'output')}, answers in {run.dtype}; "
+                      f"activation {run.activation.replace(',', ', ')}, {run.hidden_layers} hidden "
+                      f"layer{'s' * (run.hidden_layers != 1)}, seed {run.seed}"),
         navigation=join((element("li", element("a", s.title, href=f"#{s.name}")) for s in sections), ""),
         content=join(element("section", element("h2", s.title, id=f"{s.name}-title"), s.content, id=s.name,
                              aria_labelledby=f"{s.name}-title") for s in sections),
