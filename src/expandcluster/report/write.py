@@ -10,12 +10,14 @@ from importlib import resources
 from pathlib import Path
 
 from expandcluster.errors import BadInput
-from expandcluster.read_run import read_description, read_probe, read_run
+from expandcluster.queries.probe import Probe
+from expandcluster.read_run import RunDescription, read_description, read_probe, read_run
 from expandcluster.report.html import element, join, plural, text
 from expandcluster.report.sections import all_sections
+from expandcluster.results import Recovery
 from expandcluster.storage import write_bytes
 
-__all__ = ["GENERATOR", "write_report"]
+__all__ = ["GENERATOR", "report_page", "write_report"]
 
 GENERATOR = "expandcluster report 1"
 _MARK = f'<meta name="generator" content="{GENERATOR.rsplit(maxsplit=1)[0]} '.encode()
@@ -37,12 +39,27 @@ def write_report(folder: str | os.PathLike[str], path: str | os.PathLike[str] | 
         ExpandClusterError: the file cannot be written.
     """
     folder = Path(folder)
-    recovery, run = read_run(folder), read_description(folder)
+    recovery, run, probe = read_run(folder), read_description(folder), read_probe(folder)
     path = folder / "report.html" if path is None else Path(path)
     _check_free(path)
-    sections = all_sections(recovery, run, read_probe(folder))
+    write_bytes(path, report_page(recovery, run, probe).encode("utf-8"))
+    return path
+
+
+def report_page(recovery: Recovery, run: RunDescription, probe: Probe) -> str:
+    """The report as HTML.
+
+    Args:
+        recovery: the result.
+        run: what was asked for.
+        probe: the teacher's precision.
+
+    Raises:
+        MissingExtra: Matplotlib is not installed.
+    """
+    sections = all_sections(recovery, run, probe)
     script = _part("script.js")
-    page = string.Template(_part("template.html")).substitute(
+    return string.Template(_part("template.html")).substitute(
         generator=text(GENERATOR),
         policy=text(_policy(script)),
         style=_part("style.css"),
@@ -57,8 +74,6 @@ def write_report(folder: str | os.PathLike[str], path: str | os.PathLike[str] | 
         footer=text(f"Written by expandcluster {run.versions.get('expandcluster', '')} from the files of the run; "
                     "the method is Expand-and-Cluster (Martinelli, Simsek, Gerstner, Brea, ICML 2024)."),
     )
-    write_bytes(path, page.encode("utf-8", errors="replace"))
-    return path
 
 
 def _part(name: str) -> str:
