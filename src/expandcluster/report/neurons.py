@@ -47,21 +47,21 @@ def _layer(i: int, size: int, layer: LayerClusters | None, certificate: Certific
         counts = np.bincount(support)
         parts.append(table(f"How many students found the neurons of hidden layer {i + 1}", ("students", "neurons"),
                            [(s, f"{counts[s]:,}") for s in np.flatnonzero(counts)[::-1]]))
-    order = sorted(range(size), key=lambda k: (0 if support is None else support[k], -bars[k][1], k))
-    parts.append(table(f"The {_LEAST_CERTAIN} least certain: smallest support, then largest error bar", _HEAD,
-                       [rows[k] for k in order[:_LEAST_CERTAIN]]))
+    order = sorted(range(size), key=lambda k: (0 if support is None else support[k], *bars[k][1], k))
+    parts.append(table(f"The {_LEAST_CERTAIN} least certain: smallest support, most undetermined, largest error bar",
+                       _HEAD, [rows[k] for k in order[:_LEAST_CERTAIN]]))
     parts.append(details(f"All {plural(size, 'neuron')}", cut_off(size, _ROWS),
                          table(title, _HEAD, rows[:_ROWS], sortable=True)))
     return join(parts)
 
 
-def _bar(certificate: Certificate | None, layer: int, neuron: int) -> tuple[str, float]:
-    """Largest error bar of a neuron in words, and as a number for sorting."""
+def _bar(certificate: Certificate | None, layer: int, neuron: int) -> tuple[str, tuple[float, float]]:
+    """Largest error bar of a neuron in words, and what sorts the least certain one first."""
     if certificate is None or 2 * layer + 1 >= len(certificate.error_bars):
-        return NONE, 0.0
+        return NONE, (0.0, 0.0)
     bars = np.append(certificate.error_bars[2 * layer][neuron], certificate.error_bars[2 * layer + 1][neuron])
     loose = int(np.isnan(bars).sum())
     if loose == len(bars):
-        return "undetermined", np.inf
+        return "undetermined", (-loose, 0.0)
     largest = float(np.nanmax(bars))
-    return number(largest) + (f", {loose} undetermined" if loose else ""), np.inf if loose else largest
+    return number(largest) + (f", {loose} undetermined" if loose else ""), (-loose, -largest)
