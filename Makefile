@@ -3,6 +3,8 @@ BIN := .venv/bin
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
 
+APT = $(shell [ "$$(id -u)" = 0 ] || echo sudo -n) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends
+
 .PHONY: demo test browser lint bench clean
 
 demo: .venv/.installed
@@ -11,10 +13,11 @@ demo: .venv/.installed
 test: .venv/.installed-test browser lint
 	$(BIN)/python -m pytest -n 2 -q
 
-# Reports are tested in Chromium. Where it is missing and apt can install it, it does; else those tests are skipped.
+# Reports are tested in Chromium. Where it is missing and apt may install it, it does; else those tests are skipped.
 browser:
-	@command -v chromium || command -v chromium-browser || command -v google-chrome || .ci/install-chromium || \
-		echo "no Chromium: the tests of reports in a browser are skipped"
+	@command -v chromium || command -v chromium-browser || command -v google-chrome \
+	|| { $(APT) install chromium || { $(APT) update && $(APT) install chromium; }; } > /dev/null 2>&1 \
+	|| echo "no Chromium: the tests of reports in a browser are skipped"
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check src tests benchmarks

@@ -44,8 +44,8 @@ def recovered(certificate: Certificate | None, verdict: Verdict = Verdict.EXACT,
 @pytest.mark.parametrize("probe", [PROBE, NOISY, Probe(1e-8, 1e-16, 1e-14, True)])
 @pytest.mark.parametrize("changes", [
     {}, {"relative_loss": 1e-3}, {"relative_loss": np.nan}, {"undetermined": ("b1[0]",)}, {"support": 2},
-    {"support": 0}, {"largest_error_bar": 1e-5}, {"largest_error_bar": 0.1}, {"relative_loss": 1e-12, "explained": 1e-12},
-    {"support": 1, "undetermined": ("b1[0]",)},
+    {"support": 0}, {"largest_error_bar": 1e-5}, {"largest_error_bar": 0.1},
+    {"relative_loss": 1e-12, "explained": 1e-12}, {"support": 1, "undetermined": ("b1[0]",)},
 ])
 def test_checks_pass_where_and_only_where_the_verdict_is_exact(changes: dict, probe: Probe, enough: int) -> None:
     certificate = dataclasses.replace(GOOD, **changes)
