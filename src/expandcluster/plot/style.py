@@ -22,7 +22,7 @@ ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9  # inches
 KINDS = ("kept", "too small", "unaligned")
 # Okabe and Ito, Color Universal Design (2008): told apart with every common colour blindness.
 COLORS = {"kept": "#009e73", "too small": "#0072b2", "unaligned": "#d55e00"}
-INK, GREY = "#1a1a1a", "#8a8a8a"
+INK, GREY = "#1a1a1a", "#636363"
 _FORMATS = (".pdf", ".png", ".svg")
 
 
