@@ -3,13 +3,21 @@ BIN := .venv/bin
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
 
-.PHONY: demo test lint bench clean
+APT = $(shell [ "$$(id -u)" = 0 ] || echo sudo -n) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends
+
+.PHONY: demo test browser lint bench clean
 
 demo: .venv/.installed
 	$(BIN)/expandcluster demo --out runs/demo
 
-test: .venv/.installed-test lint
+test: .venv/.installed-test browser lint
 	$(BIN)/python -m pytest -n 2 -q
+
+# Reports are tested in Chromium. Where it is missing and apt may install it, it does; else those tests are skipped.
+browser:
+	@command -v chromium || command -v chromium-browser || command -v google-chrome \
+	|| { $(APT) install chromium || { $(APT) update && $(APT) install chromium; }; } > /dev/null 2>&1 \
+	|| echo "no Chromium: the tests of reports in a browser are skipped"
 
 lint: .venv/.installed-test
 	$(BIN)/ruff check src tests benchmarks

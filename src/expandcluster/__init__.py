@@ -77,6 +77,8 @@ class _Package(types.ModuleType):
     """`recover` and `compare` are functions here, also after the modules of that name were imported."""
 
     def __getattr__(self, name: str) -> Any:
+        if name == "plot":  # figures; Matplotlib is imported when one is drawn
+            return importlib.import_module("expandcluster.plot")
         if name not in _HOME:
             raise AttributeError(f"module 'expandcluster' has no attribute '{name}'")
         return getattr(importlib.import_module(f"expandcluster.{_HOME[name]}"), name)
