@@ -46,9 +46,12 @@ _HOME = {
     "open_teacher": "teachers",
 }
 
+_FOLDERS = ("export",)  # of functions that are called by their folder: ec.export.to_torch
+
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
+    from expandcluster import export
     from expandcluster.activations import Activation, Symmetry, find_symmetry, get_activation
     from expandcluster.compare import Comparison, compare
     from expandcluster.errors import BadInput, ExpandClusterError
@@ -77,6 +80,8 @@ class _Package(types.ModuleType):
     """`recover` and `compare` are functions here, also after the modules of that name were imported."""
 
     def __getattr__(self, name: str) -> Any:
+        if name in _FOLDERS:
+            return importlib.import_module(f"expandcluster.{name}")
         if name not in _HOME:
             raise AttributeError(f"module 'expandcluster' has no attribute '{name}'")
         return getattr(importlib.import_module(f"expandcluster.{_HOME[name]}"), name)
@@ -86,7 +91,7 @@ class _Package(types.ModuleType):
             super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted(__all__)
+        return sorted([*__all__, *_FOLDERS])
 
 
 sys.modules[__name__].__class__ = _Package
