@@ -22,6 +22,8 @@ _HOME = {
     "compare": "compare",
     "BadInput": "errors",
     "ExpandClusterError": "errors",
+    "ExpandAndClusterClassifier": "estimator",
+    "ExpandAndClusterRegressor": "estimator",
     "load_network": "export",
     "open_network": "export",
     "save_network": "export",
@@ -55,6 +57,7 @@ if TYPE_CHECKING:
     from expandcluster.activations import Activation, Symmetry, find_symmetry, get_activation
     from expandcluster.compare import Comparison, compare
     from expandcluster.errors import BadInput, ExpandClusterError
+    from expandcluster.estimator import ExpandAndClusterClassifier, ExpandAndClusterRegressor
     from expandcluster.export import load_network, open_network, save_network
     from expandcluster.networks import Network, Population
     from expandcluster.options import (
