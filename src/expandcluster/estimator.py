@@ -83,8 +83,8 @@ class ExpandAndClusterRegressor(MultiOutputMixin, RegressorMixin, _Estimator):
     Then neurons are removed in every student, cheapest first, as long as the parts left out are predicted as well, up
     to one standard error; neurons that most students share are merged into one network; the smallest network that
     fits all rows about as well as the best one is kept. Where less than a hundredth of the variance was left open,
-    ``recover`` is tried as well, and its network is used if its verdict is EXACT or UNDETERMINED, or it predicts rows
-    it has not seen better.
+    ``recover`` is tried as well, and its network is used if its verdict is EXACT, or it predicts rows it has not seen
+    better.
 
     Only ``verdict_ is Verdict.EXACT`` says that the network behind the data was found. Everything else is a fit.
 
@@ -165,8 +165,7 @@ class ExpandAndClusterRegressor(MultiOutputMixin, RegressorMixin, _Estimator):
         found = recover(Teacher.from_data(x, y), activation=self.activation, hidden_layers=int(self.hidden_layers),
                         output="raw", seed=seed, options=options)
         self.recovery_, self.verdict_ = found, found.verdict
-        sure = found.verdict in (Verdict.EXACT, Verdict.UNDETERMINED)
-        if found.network is not None and (sure or found.relative_loss < open_):
+        if found.network is not None and (found.exact or found.relative_loss < open_):
             self.source_ = "recovery"
             self._use(found.network)
 
@@ -249,7 +248,8 @@ class ExpandAndClusterClassifier(ClassifierMixin, _Estimator):
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row ``(samples,)``."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        best = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[best]
 
 
 def _unscaled(network: Network, scale_x: StandardScaler, scale_y: StandardScaler) -> Network:

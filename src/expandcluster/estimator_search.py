@@ -30,7 +30,8 @@ __all__ = ["DECAYS", "Found", "Trial", "search"]
 
 DECAYS = (1e-1, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 1e-5, 1e-6, 1e-7)  # weight decay, falling
 _PATH, _AFTER_REMOVAL, _LAST = 60, 40, 500  # most iterations: at each weight decay, after a removal, in the end
-_WORSE = 2  # weight decays, and widths, in a row that do not predict better: later ones are not tried
+_WORSE = 2  # weight decays, or widths, in a row that do not predict better: later ones are not tried
+_NO_MATTER = 0.02  # share by which the loss may be larger for a smaller network
 _PER_PARAMETER = 0.5  # answers for each parameter of students wider than the first
 _PRUNED_ON = 1000  # rows on which removals are planned
 _NOTHING = 1e-4  # share of the variance below which a neuron counts as contributing nothing
@@ -90,9 +91,10 @@ class _State:
         return Trial(stage, self.students[0].hidden_sizes, self.alpha, float(self.rows.mean()), error)
 
     def as_good_as(self, other: _State) -> bool:
-        """Whether rows are predicted as well, up to one standard error of the difference."""
+        """Whether rows are predicted as well, up to one standard error of the difference or a fiftieth."""
         difference = self.rows - other.rows
-        return bool(difference.mean() <= np.std(difference) / np.sqrt(len(difference)))
+        error = np.std(difference) / np.sqrt(len(difference))
+        return bool(difference.mean() <= max(error, _NO_MATTER * other.rows.mean()))
 
 
 def search(data: Data, activation: Activation, hidden_layers: int, widths: tuple[int, ...], alphas: tuple[float, ...],
@@ -136,9 +138,8 @@ def _expand(data: Data, activation: Activation, hidden_layers: int, widths: tupl
         population = random_population(sizes, int(folds.max()) + 1, seed + place)
         students = [population.network(s, activation) for s in range(population.students)]
         here = _path(students, data, alphas, folds, trials)
-        better = best is None or here.rows.mean() < best.rows.mean()
-        worse = 0 if better else worse + 1
-        best = here if better else best
+        worse = worse + 1 if best is not None and best.as_good_as(here) else 0
+        best = here if best is None or here.rows.mean() < best.rows.mean() else best
         if worse >= _WORSE:
             break
     assert best is not None  # there is at least one width

@@ -16,9 +16,8 @@ import numpy as np
 from scipy.optimize import minimize
 
 from expandcluster.activations import Activation
-from expandcluster.expand.each_student import free_parameters
-from expandcluster.expand.gauss_newton import flatten, unflatten
-from expandcluster.networks import Network, forward, stack
+from expandcluster.expand.gauss_newton import unflatten
+from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
 
 __all__ = ["Data", "penalised_loss", "row_losses", "train_with_decay"]
@@ -41,10 +40,15 @@ class Data:
     kind: str = "squared"
 
     def padded(self, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Inputs, answers and weights ``(samples,)``, with rows of weight 0 so that few programs are compiled."""
+        """Inputs, answers and weights ``(samples,)``, filled up so that few programs are compiled.
+
+        Rows are added with weight 0, inputs with value 0.
+        """
         step = max(_LEAST_ROWS, 1 << max(len(self.x).bit_length() - 3, 0))
         rows = -len(self.x) % step
-        return tuple(np.concatenate([a, np.zeros((rows, *a.shape[1:]))]) for a in (self.x, self.y, weight))
+        columns = _in_fours(self.x.shape[1]) - self.x.shape[1]
+        return (np.pad(self.x, ((0, rows), (0, columns))), np.pad(self.y, ((0, rows), (0, 0))),
+                np.pad(weight, (0, rows)))
 
 
 @in_float64
@@ -59,20 +63,19 @@ def train_with_decay(networks: list[Network], data: Data, weights: np.ndarray, a
         alpha: weight decay.
         steps: most iterations of L-BFGS.
     """
-    sizes = _common_sizes(networks)
-    population = stack(networks, sizes)
-    thetas = np.asarray(jax.vmap(flatten)(population.weights, population.biases))
-    masks = np.asarray(free_parameters(population))
-    activation, trained = networks[0].activation, []
-    for theta, free, weight, network in zip(thetas, masks, weights, networks, strict=True):
-        arrays = [jnp.asarray(a) for a in (free, *data.padded(weight))]
-        found = minimize(_numbers, theta, args=(arrays, alpha, sizes, activation, data.kind), jac=True,
-                         method="L-BFGS-B", options={"maxiter": steps, "maxfun": 2 * steps, "ftol": 1e-8, "gtol": 1e-6})
-        end = found.x if np.isfinite(found.fun) else theta
-        w, b = unflatten(jnp.asarray(end), sizes)
-        into, out = network.sizes[:-1], network.sizes[1:]
-        trained.append(Network(tuple(np.asarray(a)[:k, :i] for a, k, i in zip(w, out, into, strict=True)),
-                               tuple(np.asarray(a)[:k] for a, k in zip(b, out, strict=True)), activation))
+    sizes, activation = _common_sizes(networks), networks[0].activation
+    trained = []
+    for network, weight in zip(networks, weights, strict=True):
+        start, free = _padded(network, sizes)
+        arrays = [jnp.asarray(a) for a in (free, *data.padded(weight), alpha)]
+
+        def objective(theta: np.ndarray, arrays: list[jax.Array] = arrays) -> tuple[float, np.ndarray]:
+            both = np.asarray(_objective(theta, *arrays, sizes=sizes, activation=activation, kind=data.kind))
+            return both[0], both[1:]
+
+        found = minimize(objective, start, jac=True, method="L-BFGS-B",
+                         options={"maxiter": steps, "maxfun": 2 * steps, "ftol": 1e-8, "gtol": 1e-6})
+        trained.append(_cut_out(found.x if np.isfinite(found.fun) else start, sizes, network))
     return trained
 
 
@@ -93,21 +96,46 @@ def penalised_loss(network: Network, data: Data, alpha: float) -> float:
 
 
 def _common_sizes(networks: list[Network]) -> tuple[int, ...]:
-    """Sizes that hold all networks; hidden ones in fours, so that few programs are compiled."""
-    hidden = [-(-max(widths) // 4) * 4 for widths in zip(*(n.hidden_sizes for n in networks), strict=True)]
-    return (networks[0].sizes[0], *hidden, networks[0].sizes[-1])
+    """Sizes that hold all networks."""
+    hidden = [_in_fours(max(widths)) for widths in zip(*(n.hidden_sizes for n in networks), strict=True)]
+    return (_in_fours(networks[0].sizes[0]), *hidden, networks[0].sizes[-1])
 
 
-def _numbers(theta: np.ndarray, arrays: list[jax.Array], alpha: float, sizes: tuple[int, ...],
-             activation: Activation, kind: str) -> tuple[float, np.ndarray]:
-    value, slope = _objective(theta, *arrays, alpha, sizes=sizes, activation=activation, kind=kind)
-    return float(value), np.asarray(slope)
+def _in_fours(count: int) -> int:
+    """Sizes are rounded up, so that few programs are compiled."""
+    return -(-count // 4) * 4
+
+
+def _padded(network: Network, sizes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Parameters of a network of larger ``sizes`` that computes the same, and 1 for those that may move.
+
+    As ``flatten`` lays them out, but without JAX, which would compile a program for every shape.
+    """
+    theta, free = [], []
+    for w, b, into, out in zip(network.weights, network.biases, sizes[:-1], sizes[1:], strict=True):
+        layer, own = np.zeros((out, into + 1)), np.zeros((out, into + 1))
+        layer[: len(b), : w.shape[1]], layer[: len(b), -1] = w, b
+        own[: len(b), : w.shape[1]], own[: len(b), -1] = 1.0, 1.0
+        theta.append(layer.reshape(-1))
+        free.append(own.reshape(-1))
+    return np.concatenate(theta), np.concatenate(free)
+
+
+def _cut_out(theta: np.ndarray, sizes: tuple[int, ...], like: Network) -> Network:
+    """The inverse of :func:`_padded`, for a network of the sizes of ``like``."""
+    weights, biases, start = [], [], 0
+    for w, into, out in zip(like.weights, sizes[:-1], sizes[1:], strict=True):
+        layer = theta[start : start + out * (into + 1)].reshape(out, into + 1)
+        weights.append(layer[: w.shape[0], : w.shape[1]])
+        biases.append(layer[: w.shape[0], -1])
+        start += out * (into + 1)
+    return Network(tuple(weights), tuple(biases), like.activation)
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation", "kind"))
 def _objective(theta: jax.Array, free: jax.Array, x: jax.Array, y: jax.Array, weight: jax.Array, alpha: jax.Array, *,
-               sizes: tuple[int, ...], activation: Activation, kind: str) -> tuple[jax.Array, jax.Array]:
-    """The penalised loss and its gradient; pruned neurons stay as they are."""
+               sizes: tuple[int, ...], activation: Activation, kind: str) -> jax.Array:
+    """The penalised loss and, behind it, its gradient ``(1 + parameters,)``; neurons that only fill up stay 0."""
 
     def loss(theta: jax.Array) -> jax.Array:
         w, b = unflatten(theta, sizes)
@@ -121,4 +149,4 @@ def _objective(theta: jax.Array, free: jax.Array, x: jax.Array, y: jax.Array, we
         return jnp.sum(weight * rows) / jnp.sum(weight) + alpha * sum(jnp.sum(a**2) for a in w)
 
     value, slope = jax.value_and_grad(loss)(theta)
-    return value, slope * free
+    return jnp.concatenate([value[None], slope * free])
