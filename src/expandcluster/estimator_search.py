@@ -112,6 +112,8 @@ def search(data: Data, activation: Activation, hidden_layers: int, widths: tuple
     """
     trials: list[Trial] = []
     best = _expand(data, activation, hidden_layers, widths, alphas, folds, seed, trials)
+    best = _train(best.students, data, best.alpha, folds, _LAST)  # to the end, as the network given out
+    trials.append(best.trial("prune"))
     small = _prune(best, data, folds, trials)
     everything = np.ones((len(small.students), len(data.x)))
     students = train_with_decay(small.students, data, everything, small.alpha, _LAST)
