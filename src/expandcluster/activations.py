@@ -121,6 +121,12 @@ class Activation:
             and (self.name in _PARAMETER_FREE or "(" in self.name or self.function is other.function)
         )
 
+    def __reduce__(self) -> tuple[Callable[..., Activation], tuple[object, ...]]:
+        """Listed activations are pickled by their name: their functions cannot be."""
+        if self.name.partition("(")[0] in {*_PARAMETER_FREE, *_ONE_PARAMETER}:
+            return _named, (self.name,)
+        return Activation, (self.name, self.function, self.symmetry, self.negative_slope)
+
 
 @functools.partial(jax.jit, static_argnums=0)
 def _compiled(activation: Activation, z: jax.Array) -> tuple[jax.Array, jax.Array]:

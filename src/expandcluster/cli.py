@@ -20,6 +20,7 @@ from expandcluster.cli_common import (
     set_up_jax,
     whole_numbers,
 )
+from expandcluster.cli_export import export
 
 __all__ = ["app", "main"]
 
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 
 app.add_typer(benchmark, name="benchmark")
+app.command()(export)
 
 
 class Sampler(enum.StrEnum):
