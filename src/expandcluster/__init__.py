@@ -48,7 +48,7 @@ _HOME = {
     "open_teacher": "teachers",
 }
 
-_FOLDERS = ("export",)  # of functions that are called by their folder: ec.export.to_torch
+_FOLDERS = ("export", "plot")  # of functions that are called by their folder: ec.export.to_torch, ec.plot.losses
 
 __all__ = ["__version__", *_HOME]
 
