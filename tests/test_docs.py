@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import doctest
 import importlib
+import io
 import pkgutil
 import re
 from pathlib import Path
@@ -15,6 +17,7 @@ import expandcluster
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(m.name for m in pkgutil.walk_packages(expandcluster.__path__, "expandcluster.")
                  if not m.name.endswith("__main__"))
+PYTHON = re.compile(r"^```python\n(.*?)^```$(?:\n+```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -25,13 +28,17 @@ def test_examples_in_docstrings(name):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_python_on_pages_runs(page, tmp_path, monkeypatch):
+def test_python_on_pages_runs_and_prints_what_they_show(page, tmp_path, monkeypatch):
+    """A `text` block right below a `python` block is what it prints; `...` stands for anything."""
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
     names: dict[str, object] = {}
-    for block in blocks:
-        exec(compile(block, str(page), "exec"), names)
-    assert all(isinstance(block, str) for block in blocks)
+    for block, shown in PYTHON.findall(page.read_text()):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(block, str(page), "exec"), names)
+        if shown or page.parent.name == "tutorials":
+            assert doctest.OutputChecker().check_output(shown, printed.getvalue(), doctest.ELLIPSIS), (
+                f"{page.name} shows\n{shown}and printed is\n{printed.getvalue()}")
     if page.name == "README.md":
         assert names["recovery"].verdict.name == "EXACT"
 
