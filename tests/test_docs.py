@@ -68,13 +68,17 @@ def test_tests_named_on_pages_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_of_pages_lead_somewhere(page):
-    headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).strip().lower().replace(" ", "-")
-                for line in page.read_text().splitlines() if line.startswith("#")}
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
-        if target.startswith("#"):
-            assert target[1:] in headings, target
-        elif "://" not in target:
-            assert (page.parent / target).exists(), target
+        if "://" not in target:
+            name, _, heading = target.partition("#")
+            file = page.parent / name if name else page
+            assert file.exists(), target
+            assert not heading or heading in headings(file), target
+
+
+def headings(page):
+    return {re.sub(r"[^\w -]", "", line.lstrip("# ")).strip().lower().replace(" ", "-")
+            for line in page.read_text().splitlines() if line.startswith("#")}
 
 
 def test_figures_of_pages_are_small():
