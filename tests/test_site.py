@@ -7,12 +7,12 @@ import http.server
 import importlib
 import json
 import os
+import queue
 import re
 import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,12 +28,12 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 # Modules beside `expandcluster` itself whose `__all__` belongs on the API pages.
 PUBLIC = ["activations", "cluster.tree", "compare", "errors", "export.safetensors_file", "networks", "options",
           "problems.synthetic", "progress", "read_run", "results", "symmetry_moves"]
-# Pages are looked at in frames as wide as a phone and a desktop; what they loaded is written into the page around them.
-FRAME = """<!DOCTYPE html><body style="margin:0"><pre id="seen"></pre><script>
+# Pages are looked at in frames as wide as a phone and a desktop; what they loaded is told to the server.
+FRAME = """<!DOCTYPE html><body style="margin:0"><script>
 var pages = {pages}, seen = [];
 function next() {{
   var page = pages.pop(), frame = document.createElement("iframe");
-  if (!page) {{ document.getElementById("seen").textContent = JSON.stringify(seen); return; }}
+  if (!page) {{ fetch("/seen", {{method: "POST", body: JSON.stringify(seen)}}); return; }}
   frame.style = "border:0;height:2400px;width:" + page[1] + "px";
   frame.onload = function () {{
     var inner = frame.contentDocument, root = inner.documentElement;
@@ -113,31 +113,47 @@ def test_no_page_names_a_foreign_script_style_font_or_image(site: Path) -> None:
         assert not re.search(r"(?:@import|url\()\s*[\"']?(?:https?:)?//", style.read_text()), style
 
 
-@pytest.fixture(scope="module")
-def address(site: Path) -> Iterator[str]:
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
+class Server(http.server.ThreadingHTTPServer):
+    """Serves the site on loopback and takes what the browser saw."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
+    def __init__(self, site: Path) -> None:
+        seen: queue.Queue[str] = queue.Queue()
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def do_POST(self) -> None:
+                seen.put(self.rfile.read(int(self.headers["Content-Length"])).decode())
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        super().__init__(("127.0.0.1", 0), functools.partial(Handler, directory=str(site)))
+        self.address, self.seen = f"http://127.0.0.1:{self.server_port}/", seen
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: the site was not seen by a browser")
-def test_pages_in_a_browser(site: Path, address: str, tmp_path: Path) -> None:
+def test_pages_in_a_browser(site: Path, tmp_path: Path) -> None:
     """Nothing is loaded from elsewhere, no picture is missing, no error is logged, nothing is wider than a phone."""
     names = [page.replace(".md", ".html") for page in NAV]
     (site / "frame.html").write_text(FRAME.format(pages=json.dumps([[n, w] for n in names for w in (375, 1280)])))
-    command = [str(CHROMIUM), "--headless", "--disable-gpu", "--no-first-run", f"--user-data-dir={tmp_path}",
-               "--enable-logging=stderr", "--virtual-time-budget=60000", "--window-size=1280,2400", "--dump-dom",
-               *(["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []), address + "frame.html"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
-    assert "CONSOLE" not in result.stderr, result.stderr
-    seen = json.loads(re.search(r'<pre id="seen">(.*?)</pre>', result.stdout, re.DOTALL)[1].replace("&amp;", "&"))
+    with Server(site) as server, open(tmp_path / "log", "w+") as log:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+        browser = subprocess.Popen(
+            [str(CHROMIUM), "--headless", "--disable-gpu", "--no-first-run", f"--user-data-dir={tmp_path / 'profile'}",
+             "--enable-logging=stderr", "--window-size=1280,2400", *root, server.address + "frame.html"],
+            stdout=log, stderr=log)
+        try:
+            seen = json.loads(server.seen.get(timeout=120))
+        finally:
+            browser.terminate()
+            browser.wait()
+            server.shutdown()
+        log.seek(0)
+        assert "CONSOLE" not in log.read()
     assert len(seen) == 2 * len(names)
     for page in seen:
         assert page["title"] and page["broken"] == 0, page
         assert page["inside"] <= page["width"], page
-        assert page["loaded"] and all(url.startswith((address, "data:", "blob:")) for url in page["loaded"]), page
+        assert page["loaded"] and all(u.startswith((server.address, "data:", "blob:")) for u in page["loaded"]), page
