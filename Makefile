@@ -3,7 +3,7 @@ BIN := .venv/bin
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench docs wheel-test clean
 
 demo: .venv/.installed
 	$(BIN)/expandcluster demo --out runs/demo
@@ -14,6 +14,12 @@ test: .venv/.installed-test lint
 lint: .venv/.installed-test
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
+
+docs: .venv/.installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+wheel-test: .venv/.installed-test
+	$(BIN)/python -m pytest -q -m wheel tests/test_wheel.py
 
 bench: .venv/.installed-test
 	$(BIN)/python benchmarks/run_all.py
@@ -31,5 +37,5 @@ clean:
 
 .venv/.installed-test: .venv/.installed Makefile
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet -e '.[onnx,torch,parquet,flow,http,plot,test]'
+	$(BIN)/python -m pip install --quiet -e '.[onnx,torch,parquet,flow,http,plot,docs,test]'
 	touch $@

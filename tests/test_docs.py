@@ -86,3 +86,13 @@ def test_figures_of_pages_are_small():
     used = "".join(page.read_text() for page in PAGES)
     assert figures and all(f"figures/{figure.name}" in used for figure in figures)
     assert sum(figure.stat().st_size for figure in figures) < 600_000
+
+
+def test_the_citation_names_the_paper_and_this_version():
+    yaml = pytest.importorskip("yaml")
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)  # what the format (1.2.0) demands
+    assert cited["version"] == expandcluster.__version__ and cited["license"] == "MIT"
+    paper = cited["preferred-citation"]
+    assert [a["family-names"] for a in paper["authors"]] == ["Martinelli", "Simsek", "Gerstner", "Brea"]
+    assert paper["title"].startswith("Expand-and-Cluster") and paper["year"] == 2024

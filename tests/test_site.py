@@ -88,7 +88,8 @@ def test_every_public_name_is_on_an_api_page(site: Path) -> None:
     packages = [p for p in ("plot", "report", "trackers") if (ROOT / "src/expandcluster" / p).is_dir()]
     wanted = {f"expandcluster.{home}.{name}" for name, home in expandcluster._HOME.items()}
     for module in [*PUBLIC, *packages]:
-        wanted |= {f"expandcluster.{module}.{name}" for name in importlib.import_module(f"expandcluster.{module}").__all__}
+        names = importlib.import_module(f"expandcluster.{module}").__all__
+        wanted |= {f"expandcluster.{module}.{name}" for name in names}
     missing = {name for name in wanted if not places(name) & shown}
     assert not missing, f"add them to a page of docs/api: {sorted(missing)}"
 
