@@ -5,7 +5,7 @@ export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0.5
 
 APT = $(shell [ "$$(id -u)" = 0 ] || echo sudo -n) env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends
 
-.PHONY: demo test browser lint bench clean
+.PHONY: demo test browser lint bench docs wheel-test clean
 
 demo: .venv/.installed
 	$(BIN)/expandcluster demo --out runs/demo
@@ -23,6 +23,12 @@ lint: .venv/.installed-test
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 
+docs: .venv/.installed-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+wheel-test: .venv/.installed-test
+	$(BIN)/python -m pytest -q -m wheel tests/test_wheel.py
+
 bench: .venv/.installed-test
 	$(BIN)/python benchmarks/run_all.py
 
@@ -39,5 +45,5 @@ clean:
 
 .venv/.installed-test: .venv/.installed Makefile
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet -e '.[onnx,torch,parquet,flow,http,plot,test]'
+	$(BIN)/python -m pip install --quiet -e '.[onnx,torch,parquet,flow,http,plot,docs,test]'
 	touch $@

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["COLORS", "GREY", "INK", "KINDS", "ONE_COLUMN", "TWO_COLUMNS", "axes_for", "figure", "figure_of",
            "finish", "legend_above", "matplotlib", "note", "save", "whole_numbers"]
 
-ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9  # inches
+ONE_COLUMN = 3.3  # inches
+TWO_COLUMNS = 6.9  # inches
 KINDS = ("kept", "too small", "unaligned")
 # Okabe and Ito, Color Universal Design (2008): told apart with every common colour blindness.
 COLORS = {"kept": "#009e73", "too small": "#0072b2", "unaligned": "#d55e00"}

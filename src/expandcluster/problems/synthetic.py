@@ -18,7 +18,9 @@ from expandcluster.networks import Network
 __all__ = ["HIDDEN", "INPUTS", "SEEDS", "SyntheticProblem", "synthetic_inputs", "synthetic_problems",
            "synthetic_teacher"]
 
-INPUTS, HIDDEN, SEEDS = (2, 4, 8, 16, 32), (2, 4, 8), tuple(range(10))
+INPUTS = (2, 4, 8, 16, 32)
+HIDDEN = (2, 4, 8)
+SEEDS = tuple(range(10))
 
 
 @dataclasses.dataclass(frozen=True, order=True)
