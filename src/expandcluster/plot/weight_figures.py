@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["as_images", "undetermined_weights", "weights"]
 
 _DIVERGING = "RdBu_r"  # blue to red through white: told apart with every common colour blindness
-_OPEN = "#6b6b6b"  # weights that the queries do not determine; neither end nor middle of the map
+# Weights that the queries do not determine: neither end nor middle of the map; in colour images greys are weights.
+_OPEN, _OPEN_IN_COLOUR = "#6b6b6b", "#ffffff"
 _ROWS, _IMAGES = 1000, 256
 
 
@@ -29,7 +30,7 @@ def weights(recovery: Recovery, layer: int = 1, image_shape: Sequence[int] | Non
     """The weights into a layer of the recovered network: one row for each neuron, or one image.
 
     Weights that the queries do not determine are dark grey. In colour images every colour shows the weight on
-    that colour of the pixel: grey is 0 on all three.
+    that colour of the pixel: mid-grey is 0 on all three, and what is not determined is white.
 
     Args:
         recovery: what :func:`expandcluster.recover` returned.
@@ -59,7 +60,8 @@ def weights(recovery: Recovery, layer: int = 1, image_shape: Sequence[int] | Non
     bar = figure_of(ax).colorbar(image, ax=ax, fraction=0.046, pad=0.03)
     bar.outline.set_linewidth(0.6)
     bar.ax.tick_params(labelsize=7, width=0.6, length=2.5, color=INK, labelcolor=INK)
-    bar.set_label("weight" + " (dark grey: undetermined)" * bool(loose.any()), fontsize=8, color=INK)
+    cover = "white" if image_shape is not None and len(image_shape) == 3 else "dark grey"
+    bar.set_label("weight" + f" ({cover}: undetermined)" * bool(loose.any()), fontsize=8, color=INK)
     return finish(ax, frame=True) if image_shape is None else _bare(finish(ax))
 
 
@@ -129,7 +131,7 @@ def _draw_images(ax: Axes, pictures: np.ndarray, loose: np.ndarray, limit: float
         ax.imshow(np.concatenate([colours, there[..., None]], axis=2), interpolation="nearest")
         mappable, mask = ScalarMappable(Normalize(-limit, limit), "gray"), mask[..., 0] | mask[..., 1] | mask[..., 2]
     if mask.any():
-        ax.imshow(_over(mask), interpolation="nearest")
+        ax.imshow(_over(mask, _OPEN if canvas.ndim == 2 else _OPEN_IN_COLOUR), interpolation="nearest")
     ax.set_ylim(canvas.shape[0] - 0.5, -0.5 - above)
     ax.set_xticks([])
     ax.set_yticks([])
@@ -137,11 +139,11 @@ def _draw_images(ax: Axes, pictures: np.ndarray, loose: np.ndarray, limit: float
     return mappable
 
 
-def _over(mask: np.ndarray) -> np.ndarray:
+def _over(mask: np.ndarray, color: str = _OPEN) -> np.ndarray:
     """RGBA that covers what is not determined."""
     from matplotlib.colors import to_rgba
 
-    return np.where(mask[..., None], np.array(to_rgba(_OPEN)), 0.0)
+    return np.where(mask[..., None], np.array(to_rgba(color)), 0.0)
 
 
 def _bare(ax: Axes) -> Axes:
