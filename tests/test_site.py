@@ -79,8 +79,7 @@ def places(name: str) -> set[str]:
     module, _, last = name.rpartition(".")
     thing = getattr(importlib.import_module(module), last)
     home = getattr(thing, "__module__", "") if callable(thing) else ""
-    parts = [f"{module}.{p.stem}" for p in Path(importlib.import_module(module).__file__ or "").parent.glob("*.py")]
-    return {name, f"{home}.{last}", *(f"{part}.{last}" for part in parts)}
+    return {name, f"{home}.{last}"}
 
 
 def test_every_public_name_is_on_an_api_page(site: Path) -> None:

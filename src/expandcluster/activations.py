@@ -40,6 +40,10 @@ class Symmetry:
         constant: the constant of that equation.
         slope: the slope of that equation.
         homogeneous: whether ``sigma(c z) = c sigma(z)`` for every c > 0.
+
+    Example:
+        >>> get_activation("softplus").symmetry
+        Symmetry(sign=1, constant=0.0, slope=-1.0, homogeneous=False)
     """
 
     sign: int
@@ -72,6 +76,11 @@ class Activation:
         symmetry: see :class:`Symmetry`.
         negative_slope: for piecewise-linear activations with one kink at zero (ReLU, leaky ReLU),
             the slope left of it; ``None`` for all others. These are trained along a smooth path.
+
+    Example:
+        >>> sigmoid = get_activation("sigmoid")
+        >>> sigmoid.symmetry.kind, sigmoid.on_host(np.zeros(1))[0].tolist()
+        ('odd+constant', [0.5])
     """
 
     name: str
@@ -227,6 +236,12 @@ def get_activation(activation: str | Activation | Elementwise) -> Activation:
     Raises:
         BadInput: the name is not known (the nearest is suggested), its parameter is not a
             finite number, or the function is not elementwise, finite and differentiable by JAX.
+
+    Example:
+        >>> get_activation("leaky_relu(0.07)").negative_slope
+        0.07
+        >>> get_activation(lambda z: z * jnp.tanh(z)).symmetry.kind
+        'even'
     """
     if isinstance(activation, Activation):
         return activation
