@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import doctest
 import importlib
+import io
 import pkgutil
 import re
 from pathlib import Path
@@ -15,6 +17,7 @@ import expandcluster
 ROOT = Path(__file__).parents[1]
 MODULES = sorted(m.name for m in pkgutil.walk_packages(expandcluster.__path__, "expandcluster.")
                  if not m.name.endswith("__main__"))
+PYTHON = re.compile(r"^```python\n(.*?)^```$(?:\n+```text\n(.*?)^```$)?", re.DOTALL | re.MULTILINE)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
@@ -25,13 +28,17 @@ def test_examples_in_docstrings(name):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
-def test_python_on_pages_runs(page, tmp_path, monkeypatch):
+def test_python_on_pages_runs_and_prints_what_they_show(page, tmp_path, monkeypatch):
+    """A `text` block right below a `python` block is what it prints; `...` stands for anything."""
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
     names: dict[str, object] = {}
-    for block in blocks:
-        exec(compile(block, str(page), "exec"), names)
-    assert all(isinstance(block, str) for block in blocks)
+    for block, shown in PYTHON.findall(page.read_text()):
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(block, str(page), "exec"), names)
+        if shown or page.parent.name == "tutorials":
+            assert doctest.OutputChecker().check_output(shown, printed.getvalue(), doctest.ELLIPSIS), (
+                f"{page.name} shows\n{shown}and printed is\n{printed.getvalue()}")
     if page.name == "README.md":
         assert names["recovery"].verdict.name == "EXACT"
 
@@ -52,7 +59,7 @@ def test_pages_name_files_that_exist():
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_tests_named_on_pages_exist(page):
     named = re.findall(r"(tests/[\w/]+\.py)::(\w+)", page.read_text())
-    assert len(named) == len(re.findall(r"::", page.read_text()))
+    assert len(named) == len(re.findall(r"\w::", page.read_text()))
     assert named or page.name != "method.md"
     for file, name in named:
         assert (ROOT / file).is_file(), file
@@ -61,13 +68,17 @@ def test_tests_named_on_pages_exist(page):
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
 def test_links_of_pages_lead_somewhere(page):
-    headings = {re.sub(r"[^\w -]", "", line.lstrip("# ")).strip().lower().replace(" ", "-")
-                for line in page.read_text().splitlines() if line.startswith("#")}
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
-        if target.startswith("#"):
-            assert target[1:] in headings, target
-        elif "://" not in target:
-            assert (page.parent / target).exists(), target
+        if "://" not in target:
+            name, _, heading = target.partition("#")
+            file = page.parent / name if name else page
+            assert file.exists(), target
+            assert not heading or heading in headings(file), target
+
+
+def headings(page):
+    return {re.sub(r"[^\w -]", "", line.lstrip("# ")).strip().lower().replace(" ", "-")
+            for line in page.read_text().splitlines() if line.startswith("#")}
 
 
 def test_figures_of_pages_are_small():
@@ -75,3 +86,13 @@ def test_figures_of_pages_are_small():
     used = "".join(page.read_text() for page in PAGES)
     assert figures and all(f"figures/{figure.name}" in used for figure in figures)
     assert sum(figure.stat().st_size for figure in figures) < 600_000
+
+
+def test_the_citation_names_the_paper_and_this_version():
+    yaml = pytest.importorskip("yaml")
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= set(cited)  # what the format (1.2.0) demands
+    assert cited["version"] == expandcluster.__version__ and cited["license"] == "MIT"
+    paper = cited["preferred-citation"]
+    assert [a["family-names"] for a in paper["authors"]] == ["Martinelli", "Simsek", "Gerstner", "Brea"]
+    assert paper["title"].startswith("Expand-and-Cluster") and paper["year"] == 2024

@@ -26,7 +26,8 @@ from expandcluster.progress import (
     together,
 )
 
-STAGES = ["link", "probe", "reduce", "choose", "expand", "settle", "cluster", "fine_tune", "challenge", "lift", "certify"]
+STAGES = ["link", "probe", "reduce", "choose", "expand", "settle", "cluster", "fine_tune", "challenge", "lift",
+          "certify"]
 
 
 @pytest.fixture(scope="module")

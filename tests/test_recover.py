@@ -9,7 +9,7 @@ from tests.problems import random_teacher
 
 import expandcluster as ec
 from expandcluster.errors import BadInput, TeacherError
-from expandcluster.progress import Event
+from expandcluster.progress import Event, RecoveryFinished, RecoveryStarted, StageFinished, StageStarted
 
 
 def _recover(network: ec.Network, **settings) -> ec.Recovery:

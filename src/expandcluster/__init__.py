@@ -22,6 +22,8 @@ _HOME = {
     "compare": "compare",
     "BadInput": "errors",
     "ExpandClusterError": "errors",
+    "ExpandAndClusterClassifier": "estimator",
+    "ExpandAndClusterRegressor": "estimator",
     "load_network": "export",
     "open_network": "export",
     "save_network": "export",
@@ -46,12 +48,16 @@ _HOME = {
     "open_teacher": "teachers",
 }
 
+_FOLDERS = ("export", "plot")  # of functions that are called by their folder: ec.export.to_torch, ec.plot.losses
+
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
+    from expandcluster import export
     from expandcluster.activations import Activation, Symmetry, find_symmetry, get_activation
     from expandcluster.compare import Comparison, compare
     from expandcluster.errors import BadInput, ExpandClusterError
+    from expandcluster.estimator import ExpandAndClusterClassifier, ExpandAndClusterRegressor
     from expandcluster.export import load_network, open_network, save_network
     from expandcluster.networks import Network, Population
     from expandcluster.options import (
@@ -77,6 +83,8 @@ class _Package(types.ModuleType):
     """`recover` and `compare` are functions here, also after the modules of that name were imported."""
 
     def __getattr__(self, name: str) -> Any:
+        if name in _FOLDERS:
+            return importlib.import_module(f"expandcluster.{name}")
         if name not in _HOME:
             raise AttributeError(f"module 'expandcluster' has no attribute '{name}'")
         return getattr(importlib.import_module(f"expandcluster.{_HOME[name]}"), name)
@@ -86,7 +94,7 @@ class _Package(types.ModuleType):
             super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted(__all__)
+        return sorted([*__all__, *_FOLDERS])
 
 
 sys.modules[__name__].__class__ = _Package

@@ -40,6 +40,10 @@ class Symmetry:
         constant: the constant of that equation.
         slope: the slope of that equation.
         homogeneous: whether ``sigma(c z) = c sigma(z)`` for every c > 0.
+
+    Example:
+        >>> get_activation("softplus").symmetry
+        Symmetry(sign=1, constant=0.0, slope=-1.0, homogeneous=False)
     """
 
     sign: int
@@ -72,6 +76,11 @@ class Activation:
         symmetry: see :class:`Symmetry`.
         negative_slope: for piecewise-linear activations with one kink at zero (ReLU, leaky ReLU),
             the slope left of it; ``None`` for all others. These are trained along a smooth path.
+
+    Example:
+        >>> sigmoid = get_activation("sigmoid")
+        >>> sigmoid.symmetry.kind, sigmoid.on_host(np.zeros(1))[0].tolist()
+        ('odd+constant', [0.5])
     """
 
     name: str
@@ -120,6 +129,12 @@ class Activation:
             and self.name == other.name
             and (self.name in _PARAMETER_FREE or "(" in self.name or self.function is other.function)
         )
+
+    def __reduce__(self) -> tuple[Callable[..., Activation], tuple[object, ...]]:
+        """Listed activations are pickled by their name: their functions cannot be."""
+        if self.name.partition("(")[0] in {*_PARAMETER_FREE, *_ONE_PARAMETER}:
+            return _named, (self.name,)
+        return Activation, (self.name, self.function, self.symmetry, self.negative_slope)
 
 
 @functools.partial(jax.jit, static_argnums=0)
@@ -221,6 +236,12 @@ def get_activation(activation: str | Activation | Elementwise) -> Activation:
     Raises:
         BadInput: the name is not known (the nearest is suggested), its parameter is not a
             finite number, or the function is not elementwise, finite and differentiable by JAX.
+
+    Example:
+        >>> get_activation("leaky_relu(0.07)").negative_slope
+        0.07
+        >>> get_activation(lambda z: z * jnp.tanh(z)).symmetry.kind
+        'even'
     """
     if isinstance(activation, Activation):
         return activation

@@ -25,6 +25,8 @@ from expandcluster.cli_common import (
     print_json,
     set_up_jax,
 )
+from expandcluster.cli_export import EXAMPLES as EXPORT_EXAMPLES
+from expandcluster.cli_export import export
 from expandcluster.cli_recover import EXAMPLES as RECOVER_EXAMPLES
 from expandcluster.cli_recover import recover
 
@@ -41,6 +43,7 @@ app = typer.Typer(
 app.command(epilog=epilog(*RECOVER_EXAMPLES))(recover)
 app.command(epilog=epilog(*AUDIT_EXAMPLES))(audit)
 app.add_typer(benchmark, name="benchmark")
+app.command(epilog=epilog(*EXPORT_EXAMPLES))(export)
 
 
 @app.callback(invoke_without_command=True)

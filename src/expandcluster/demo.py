@@ -11,7 +11,7 @@ import numpy as np
 
 from expandcluster.compare import Comparison, compare
 from expandcluster.errors import ExpandClusterError
-from expandcluster.export.safetensors_file import save_network
+from expandcluster.export.safetensors_file import network_to_safetensors
 from expandcluster.export.sklearn_models import network_from_sklearn
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.recover import recover
@@ -77,5 +77,5 @@ def run_demo(out: Path, progress: Progress = silent) -> DemoResult:
     if recovery.network is None:
         raise ExpandClusterError(f"the demo found no network: {recovery.verdict.value}")
     truth, path = network_from_sklearn(model), out / "truth.safetensors"
-    save_network(truth, path)
+    network_to_safetensors(truth, path)
     return DemoResult(recovery, compare(recovery.network, truth), path)

@@ -27,6 +27,10 @@ class BadInput(ExpandClusterError, ValueError):
         got: what came.
         expected: what would have been right.
         remedy: what to do about it.
+
+    Example:
+        >>> print(BadInput("seed", got="-1", expected="an integer of at least 0", remedy="Change seed."))
+        seed: got -1; expected an integer of at least 0. Change seed.
     """
 
     def __init__(self, what: str, *, got: str, expected: str, remedy: str) -> None:

@@ -29,6 +29,11 @@ class Network:
 
     Raises:
         BadInput: the arrays do not fit together or hold values that are not finite.
+
+    Example:
+        >>> network = Network((np.ones((3, 2)), np.ones((1, 3))), (np.zeros(3), np.zeros(1)), "relu")
+        >>> network.sizes, network.parameters, network(np.array([[1.0, 1.0]])).tolist()
+        ((2, 3, 1), 13, [[6.0]])
     """
 
     weights: tuple[np.ndarray, ...]
@@ -110,6 +115,11 @@ class Population:
         weights: one array ``(students, fan_out, fan_in)`` for each layer.
         biases: one array ``(students, fan_out)`` for each layer.
         alive: one boolean array ``(students, hidden)`` for each hidden layer.
+
+    Example:
+        >>> population = random_population((2, 3, 1), students=5, seed=0)
+        >>> population.students, population.take([0, 2]).students, population.network(0, get_activation("tanh")).sizes
+        (5, 2, (2, 3, 1))
     """
 
     weights: tuple[Float[Array, "students fan_out fan_in"], ...]
@@ -146,7 +156,13 @@ def concatenate(populations: Sequence[Population]) -> Population:
 
 
 def stack(networks: Sequence[Network], sizes: Sequence[int]) -> Population:
-    """Networks as one population of layer sizes ``sizes``, padded with pruned neurons."""
+    """Networks as one population of layer sizes ``sizes``, padded with pruned neurons.
+
+    Example:
+        >>> small = Network((np.ones((1, 2)), np.ones((1, 1))), (np.zeros(1), np.zeros(1)), "tanh")
+        >>> stack([small], (2, 3, 1)).alive[0].tolist()
+        [[True, False, False]]
+    """
     n = len(networks)
     weights = [np.zeros((n, out, into)) for into, out in itertools.pairwise(sizes)]
     biases = [np.zeros((n, out)) for out in sizes[1:]]
@@ -167,6 +183,10 @@ def random_population(sizes: Sequence[int], students: int, seed: int) -> Populat
         sizes: layer sizes from inputs to outputs.
         students: how many.
         seed: of NumPy's generator; the same seed gives the same students everywhere.
+
+    Example:
+        >>> random_population((2, 8, 1), students=4, seed=0).weights[0].shape
+        (4, 8, 2)
     """
     rng = np.random.default_rng(seed)
     weights, biases = [], []

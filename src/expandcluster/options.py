@@ -57,6 +57,10 @@ class QueryOptions:
         noisy: accept a teacher whose answers change between calls (noise is measured, and the
             verdict can then not be exact).
         noise: relative standard deviation of the noise in a table, if known; 0 for none.
+
+    Example:
+        >>> QueryOptions(domain=Domain(low=0.0, high=1.0), max_queries=5000).sampler
+        'auto'
     """
 
     per_parameter: float = 6.0
@@ -99,6 +103,10 @@ class LMOptions:
         damping: first lambda over the largest diagonal entry of J'J.
         memory: bytes that the temporary arrays of one chunk of samples may take; about a processor's
             cache is fastest.
+
+    Example:
+        >>> LMOptions(steps=100).trainer
+        'levenberg_marquardt'
     """
 
     steps: int = 300
@@ -130,6 +138,10 @@ class AdamOptions:
         patience: epochs without progress after which the learning rate is reduced.
         factor: what it is multiplied by.
         least_learning_rate: training ends below it.
+
+    Example:
+        >>> ExpandOptions(trainers=(AdamOptions(epochs=200), LMOptions())).trainers[0].epochs
+        200
     """
 
     epochs: int = 1000
@@ -167,6 +179,10 @@ class GradientFlowOptions:
         sharpness: a kinked activation (ReLU) flows as ``softplus(sharpness z) / sharpness``; the loss reported
             is that of the activation itself.
         patience: it ends when neither loss nor gradient norm fell by a tenth over this many steps.
+
+    Example:
+        >>> GradientFlowOptions("kvaerno5", time=100.0).trainer
+        'gradient_flow'
     """
 
     solver: Literal["kencarp5", "kvaerno5"] = "kencarp5"
@@ -203,6 +219,10 @@ class BFGSOptions:
         steps: most steps.
         loss: mean squared error at which training ends before.
         gradient_norm: norm of the gradient of the mean squared error at which it ends before.
+
+    Example:
+        >>> ExpandOptions(trainers=(GradientFlowOptions(), BFGSOptions(steps=500))).trainers[1].steps
+        500
     """
 
     steps: int = 250
@@ -218,7 +238,12 @@ class BFGSOptions:
 
 @dataclasses.dataclass(frozen=True)
 class SLSQPOptions(BFGSOptions):
-    """Sequential least squares programming without constraints (paper, appendix C); see :class:`BFGSOptions`."""
+    """Sequential least squares programming without constraints (paper, appendix C); see :class:`BFGSOptions`.
+
+    Example:
+        >>> SLSQPOptions().steps, SLSQPOptions().trainer
+        (1000, 'slsqp')
+    """
 
     steps: int = 1000
     trainer: str = dataclasses.field(default="slsqp", init=False)
@@ -234,6 +259,10 @@ class NewtonOptions(BFGSOptions):
         gradient_norm: see :class:`BFGSOptions`.
         radius: first radius of the trust region.
         patience: training ends when neither loss nor gradient norm fell by a tenth over this many steps.
+
+    Example:
+        >>> NewtonOptions(radius=0.5).trainer
+        'newton'
     """
 
     steps: int = 5000
@@ -268,12 +297,20 @@ class ExpandOptions:
         keep: which students are clustered: ``"floor"``, those that reached the noise floor, or
             ``"all"``, whatever their loss (as the paper does).
         trainers: options of the trainers that students go through, one after the other.
+
+    Example:
+        >>> ExpandOptions(students=16, widths=(16, 32)).enough
+        4
+        >>> ExpandOptions(students=0)
+        Traceback (most recent call last):
+            ...
+        expandcluster.errors.BadInput: option students: got 0; expected a positive integer. Change this option.
     """
 
     students: int = 8
     enough: int = 4
     waves: int = 8
-    widths: tuple[int, ...] = (4, 8, 16, 32, 64, 128)
+    widths: tuple[int, ...] = (4, 8, 16, 32, 64, 96, 128)
     effort: float = 2e10
     rho: float = 2.0
     prune: bool = True
@@ -307,6 +344,10 @@ class ClusterOptions:
         beta: largest median angle inside a cluster, in radians.
         contribution: neurons that change their layer's output by less than this (relative
             variance) are dropped before clustering; ``None`` takes it from the noise floor, 0 drops none.
+
+    Example:
+        >>> ClusterOptions(cut="paper", gamma=0.8).gamma
+        0.8
     """
 
     cut: Literal["gap", "paper"] = "gap"
@@ -325,7 +366,12 @@ class ClusterOptions:
 
 @dataclasses.dataclass(frozen=True)
 class RecoverOptions:
-    """Options of :func:`expandcluster.recover`, one entry for each stage."""
+    """Options of :func:`expandcluster.recover`, one entry for each stage.
+
+    Example:
+        >>> RecoverOptions(queries=QueryOptions(scale=10.0), expand=ExpandOptions(waves=16)).cluster
+        ClusterOptions(cut='gap', gamma=0.5, beta=0.1308996938995747, contribution=None)
+    """
 
     queries: QueryOptions = QueryOptions()
     expand: ExpandOptions = ExpandOptions()

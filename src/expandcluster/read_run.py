@@ -26,7 +26,7 @@ from expandcluster.run_folder import _STAGE_RESULTS
 from expandcluster.storage import load, names
 from expandcluster.teachers.links import Link
 
-__all__ = ["RunDescription", "read_description", "read_run", "read_students"]
+__all__ = ["RunDescription", "read_description", "read_probe", "read_run", "read_students"]
 
 # What each stage of `recover.py` leaves behind, in its order.
 _STAGES: dict[str, type | tuple[type, ...]] = {
@@ -126,6 +126,21 @@ def read_students(folder: str | os.PathLike[str], activation: Activation | Eleme
     folder = Path(folder)
     _json(folder, "run.json")
     return _stages(folder, activation)[0]["settle"]
+
+
+def read_probe(folder: str | os.PathLike[str]) -> Probe:
+    """What a finished run has learnt of the teacher's precision.
+
+    Raises:
+        BadInput: the folder is no finished run, or a file in it is damaged.
+    """
+    path = Path(folder) / "stages" / "probe.safetensors"
+    if not path.is_file():
+        raise _unfinished(Path(folder), "a run without its stage 'probe'")
+    value, _ = load(path, names((Probe,)))
+    if not isinstance(value, Probe):
+        raise _unfinished(Path(folder), f"a stage 'probe' that holds a {type(value).__name__}")
+    return value
 
 
 def read_description(folder: str | os.PathLike[str]) -> RunDescription:

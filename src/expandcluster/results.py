@@ -15,7 +15,14 @@ __all__ = ["Certificate", "Explanation", "LayerClusters", "Recovery", "Verdict"]
 
 
 class Verdict(enum.Enum):
-    """How a recovery ended; the value is what to tell the user, advice included."""
+    """How a recovery ended; the value is what to tell the user, advice included.
+
+    Example:
+        >>> [verdict.name for verdict in Verdict][:3]
+        ['EXACT', 'UNDETERMINED', 'IMPRECISE']
+        >>> Verdict.EXACT.value
+        "Recovered: the network is the teacher, exact within the teacher's precision."
+    """
 
     EXACT = "Recovered: the network is the teacher, exact within the teacher's precision."
     UNDETERMINED = (
@@ -53,6 +60,10 @@ class Explanation:
         best_loss: smallest relative loss of the students.
         students: how many of them reached the noise floor.
         hidden_sizes: of the smallest of those; ``None`` where none reached it.
+
+    Example:
+        >>> Explanation("relu", 1, 3e-4, 0, None).words
+        'relu, 1 hidden layer: best loss 3.0e-04, above the noise floor'
     """
 
     activation: str

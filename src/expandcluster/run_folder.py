@@ -26,7 +26,7 @@ from expandcluster.activations import Activation
 from expandcluster.errors import BadInput, RunFolderError
 from expandcluster.expand.choose import AUTO, Choice
 from expandcluster.expand.expand import Students
-from expandcluster.export.safetensors_file import save_network
+from expandcluster.export.safetensors_file import network_to_safetensors
 from expandcluster.networks import Network
 from expandcluster.options import RecoverOptions
 from expandcluster.progress import (
@@ -124,7 +124,8 @@ class Run:
         """Write the network and the result; the stages stay."""
         if self.folder is not None:
             if recovery.network is not None:
-                save_network(recovery.network, self.folder / "network.safetensors")
+                network_to_safetensors(recovery.network, self.folder / "network.safetensors",
+                                       output=recovery.output)
             write_json(self.folder / "result.json", summary(recovery))
         sizes = recovery.hidden_sizes
         self._progress(RecoveryFinished(

@@ -73,6 +73,11 @@ def rescale(network: Network, layer: int, factors: Sequence[float] | Float[np.nd
     Raises:
         BadInput: there is no such layer, the activation is not homogeneous, or a factor is not
             positive and finite.
+
+    Example:
+        >>> network = Network((np.array([[3.0]]), np.array([[1.0]])), (np.zeros(1), np.zeros(1)), "relu")
+        >>> rescale(network, 1, [2.0]).weights[1].tolist()
+        [[0.5]]
     """
     hidden = _hidden(network, layer)
     if not network.activation.symmetry.homogeneous:
@@ -131,6 +136,11 @@ def unit_norm(network: Network) -> Network:
 
     Args:
         network: any network.
+
+    Example:
+        >>> network = Network((np.array([[3.0, 4.0]]), np.array([[1.0]])), (np.zeros(1), np.zeros(1)), "relu")
+        >>> unit_norm(network).weights[1].tolist()
+        [[5.0]]
     """
     if not network.activation.symmetry.homogeneous:
         return network

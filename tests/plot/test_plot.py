@@ -17,8 +17,9 @@ import expandcluster as ec
 from expandcluster.cluster.tree import cut_again, link
 from expandcluster.errors import BadInput, MissingExtra
 from expandcluster.options import ClusterOptions
-from expandcluster.plot import alignment, dendrogram, figure, losses, save, similarity, style, weights
+from expandcluster.plot import alignment, dendrogram, figure, identifiability, losses, save, similarity, style, weights
 from expandcluster.plot.kinds import kinds_of
+from expandcluster.plot.weight_figures import undetermined_weights
 from expandcluster.results import LayerClusters, Recovery, Verdict
 from expandcluster.symmetry_moves import permute
 
@@ -129,6 +130,73 @@ def test_weights_as_matrix_and_as_images(recovery: Recovery) -> None:
         weights(recovery, layer=3)
 
 
+def _with_weights(recovery: Recovery, inputs: int, neurons: int = 2) -> Recovery:
+    """Weights that are numbered from 0."""
+    first = np.arange(float(neurons * inputs)).reshape(neurons, inputs)
+    network = ec.Network((first, np.ones((1, neurons))), (np.zeros(neurons), np.zeros(1)), "tanh")
+    return dataclasses.replace(recovery, network=network, certificate=None)
+
+
+@pytest.mark.parametrize(("shape", "red"), [((2, 2, 3), [0, 3, 6, 9]), ((3, 2, 2), [0, 1, 2, 3])])
+def test_colour_images_in_both_orders(recovery: Recovery, shape: tuple[int, int, int], red: list[int]) -> None:
+    canvas = weights(_with_weights(recovery, 12), image_shape=shape).get_images()[0].get_array()
+    assert canvas is not None and canvas.shape[2] == 4
+    shown = canvas[..., 3] == 1
+    assert shown.sum() == 2 * 4
+    first = canvas[: shape[1] if shape[0] == 3 else shape[0], :2]
+    np.testing.assert_allclose(first[..., 0].ravel(), 0.5 + np.array(red) / (2 * 23.0))
+    for wrong in [(2, 3, 2), (3, 3, 3), (12,), (-3, -4)]:
+        with pytest.raises(BadInput, match="image_shape"):
+            weights(_with_weights(recovery, 12), image_shape=wrong)
+
+
+@pytest.mark.parametrize("shape", [None, (1, 3)])
+def test_undetermined_weights_are_covered(recovery: Recovery, shape: tuple[int, int] | None) -> None:
+    assert recovery.certificate is not None and not undetermined_weights(recovery, 1).any()
+    assert len(weights(recovery, image_shape=shape).get_images()) == 1
+    bars = tuple(b.copy() for b in recovery.certificate.error_bars)
+    bars[0][1, 2] = np.nan
+    loose = dataclasses.replace(recovery, certificate=dataclasses.replace(
+        recovery.certificate, error_bars=bars, undetermined=("W1[1,2]",)))
+    ax = weights(loose, image_shape=shape)
+    cover = ax.get_images()[1].get_array()
+    assert cover is not None and (cover[..., 3] > 0).sum() == 1
+    certain = identifiability(loose)
+    ends = [np.asarray(line.get_xdata(), float)[-1] for line in certain.lines]
+    assert ends == pytest.approx([100 * 11 / 12, 100.0])
+    assert [t.get_text() for t in certain.get_legend().get_texts()] == ["hidden layer 1 (1 of 12 undetermined)",
+                                                                        "output layer"]
+
+
+def test_error_bars_of_one_recovery_are_drawn(recovery: Recovery) -> None:
+    ax = identifiability(recovery)
+    assert recovery.certificate is not None and ax.get_yscale() == "log"
+    largest = max(float(np.asarray(line.get_ydata(), float).max()) for line in ax.lines)
+    assert largest == pytest.approx(recovery.certificate.largest_error_bar)
+    assert all((np.diff(np.asarray(line.get_ydata(), float)) >= 0).all() for line in ax.lines)
+    with pytest.raises(BadInput, match="error bars"):
+        identifiability(dataclasses.replace(recovery, certificate=None))
+
+
+def test_kinds_are_told_apart_with_every_colour_blindness() -> None:
+    """Machado, Oliveira, Fernandes (2009), table of full protanopia, deuteranopia and tritanopia."""
+    blindness = {"none": np.eye(3), "protan": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+                                               [-0.003882, -0.048116, 1.051998]],
+                 "deutan": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+                            [-0.011820, 0.042940, 0.968881]],
+                 "tritan": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+                            [0.004733, 0.691367, 0.303900]]}
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    colours = np.array([matplotlib.colors.to_rgb(c) for c in (*style.COLORS.values(), style.GREY, "#ffffff")])
+    linear = np.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    for name, matrix in blindness.items():
+        xyz = np.clip(linear @ np.array(matrix).T, 0, 1) @ to_xyz.T / to_xyz.sum(axis=1)
+        f = np.cbrt(xyz)
+        lab = np.stack([116 * f[:, 1] - 16, 500 * (f[:, 0] - f[:, 1]), 200 * (f[:, 1] - f[:, 2])], axis=1)
+        apart = np.linalg.norm(lab[:, None] - lab[None], axis=2)[np.triu_indices(len(lab), 1)]
+        assert apart.min() > 15, (name, apart.round(1))  # 2.3 is a difference that is just seen
+
+
 def test_without_a_network_or_a_layer(recovery: Recovery) -> None:
     none = dataclasses.replace(recovery, network=None, certificate=None, layers=(), verdict=Verdict.CANNOT_IMITATE)
     with pytest.raises(BadInput, match="found no network"):
@@ -142,7 +210,7 @@ def test_without_a_network_or_a_layer(recovery: Recovery) -> None:
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
-@pytest.mark.parametrize("draw", [dendrogram, similarity, losses, weights])
+@pytest.mark.parametrize("draw", [dendrogram, similarity, losses, weights, identifiability])
 def test_every_figure_in_every_format(recovery: Recovery, draw: Callable[..., object], ending: str,
                                       tmp_path: Path) -> None:
     files = []
@@ -173,6 +241,20 @@ def test_thousands_of_neurons_are_thinned(tmp_path: Path) -> None:
     assert time.perf_counter() - start < 30
 
 
+def test_below_grey_merges_the_kinds_are_seen() -> None:
+    layer = _mixed(500, 6, 10)  # more clusters than merges that are drawn
+    ax = dendrogram(_with(layer))
+    blocks = ax.collections[0]
+    tops = np.array([path.vertices[:, 1].max() for path in blocks.get_paths()])
+    colours = blocks.get_facecolor()[:, :3]
+    expected = {kind: matplotlib.colors.to_rgb(style.COLORS[kind]) for kind in style.KINDS}
+    widths = {kind: sum(np.ptp(path.vertices[:, 0]) for path, colour, top in zip(blocks.get_paths(), colours, tops,
+                                                                                  strict=True)
+                        if np.allclose(colour, expected[kind]) and top <= layer.height * (1 + 1e-9))
+              for kind in style.KINDS}
+    assert 2400 < widths["kept"] <= 3003 and widths["too small"] < 100
+
+
 def test_a_tree_that_is_a_chain(tmp_path: Path) -> None:
     vectors = np.cumsum(1.01 ** np.arange(1500))[:, None] * np.ones((1, 2))
     layer = cut_again(link(vectors), vectors, np.arange(1500) % 7, 7, ClusterOptions())
@@ -186,7 +268,7 @@ def test_missing_matplotlib_is_said(monkeypatch: pytest.MonkeyPatch, recovery: R
 
 
 def test_matplotlib_is_imported_when_used_only() -> None:
-    code = "import sys, expandcluster.plot; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, expandcluster as ec; ec.plot.dendrogram; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

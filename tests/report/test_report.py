@@ -12,11 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.problems import random_teacher
+from tests.report.large_run import PROBE
 from typer.testing import CliRunner
 
 import expandcluster as ec
 from expandcluster.cli import app
 from expandcluster.errors import BadInput
+from expandcluster.queries.probe import Probe
 from expandcluster.read_run import RunDescription, read_description, read_run
 from expandcluster.report import GENERATOR, write_report
 from expandcluster.report.repeat import command_line, python_call
@@ -98,7 +100,7 @@ def test_every_figure_is_there_with_text_and_numbers(page: str) -> None:
     parsed = _Page(page)
     figures = {attributes["id"] for attributes in parsed.all("figure")}
     assert figures == {"figure-losses", "figure-tree-1", "figure-similarity-1", "figure-weights-1", "figure-images-1",
-                       "figure-weights-2"}
+                       "figure-weights-2", "figure-certainty"}
     drawings = parsed.all("svg")
     assert len(drawings) == len(figures)
     assert all(d["role"] == "img" and d["aria-labelledby"] and d["viewbox"] for d in drawings)
@@ -137,7 +139,7 @@ def test_verdict_evidence_and_all_neurons(page: str, run: Path) -> None:
         assert stage in words and f"{seconds:.2f}" in words
     for name, version in read_description(run).versions.items():
         assert f"{name}{version}" in words
-    order = [words.index(text) for text in ("Verdict", "Sizes found", "Losses", "Neurons", "Undetermined")]
+    order = [words.index(text) for text in ("Verdict", "Sizes found", "Losses", "Neurons", "Not determined")]
     assert order == sorted(order)
 
 
@@ -152,7 +154,7 @@ def test_every_verdict_has_a_report(run: Path) -> None:
         words = _words(dataclasses.replace(recovery, verdict=verdict, certificate=loose), about)
         assert verdict.value in words and "W1[1,2], W2[0,0]" in words and "1 undetermined" in words
         none = dataclasses.replace(recovery, verdict=verdict, certificate=None, network=None, layers=(),
-                                   losses=np.array([np.inf, np.nan]), relative_loss=np.inf)
+                                   losses=np.array([np.inf, np.nan]), relative_loss=np.inf, steps=np.zeros(0))
         assert "No network was built" in _words(none, about)
     assert _words(dataclasses.replace(recovery, losses=np.zeros(0)), about)
 
@@ -228,5 +230,5 @@ def test_a_run_of_before_there_were_links(run: Path, tmp_path: Path) -> None:
     write_report(old)
 
 
-def _words(recovery: Recovery, about: RunDescription) -> str:
-    return "".join(_Page(str("".join(s.content for s in all_sections(recovery, about)))).words)
+def _words(recovery: Recovery, about: RunDescription, probe: Probe = PROBE) -> str:
+    return "".join(_Page(str("".join(s.content for s in all_sections(recovery, about, probe)))).words)

@@ -20,8 +20,8 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from tests.problems import random_teacher
 
 from expandcluster.errors import BadInput, TeacherError
+from expandcluster.export import save_network
 from expandcluster.export.onnx_file import network_to_onnx
-from expandcluster.export.safetensors_file import save_network
 from expandcluster.options import QueryOptions
 from expandcluster.queries.ledger import Ledger
 from expandcluster.queries.probe import probe_teacher

@@ -70,7 +70,8 @@ def test_mlflow_reads_parameters_metrics_verdict_and_network(tracked: tuple[Path
     assert run.data.metrics["recover/queries"] == recovery.queries
     history = client.get_metric_history(run.info.run_id, "expand/best_loss")
     assert [m.value for m in history] == [e.values["best_loss"] for e in events if "best_loss" in e.values]
-    assert {f.path for f in client.list_artifacts(run.info.run_id)} == {"run.json", "result.json", "network.safetensors"}
+    kept = {f.path for f in client.list_artifacts(run.info.run_id)}
+    assert kept == {"run.json", "result.json", "network.safetensors"}
     kept = client.download_artifacts(run.info.run_id, "network.safetensors", str(folder))
     assert ec.compare(ec.load_network(kept), random_teacher((3, 2, 1), "tanh", 0)).exact
 
@@ -82,7 +83,8 @@ def _started(name: str) -> RecoveryStarted:
 def test_a_second_recovery_is_written_beside_the_first(tmp_path: Path) -> None:
     import mlflow
 
-    with open_tracker(f"tensorboard:{tmp_path / 'board'}") as board, open_tracker(f"mlflow:{tmp_path / 'flow'}") as flow:
+    with (open_tracker(f"tensorboard:{tmp_path / 'board'}") as board,
+          open_tracker(f"mlflow:{tmp_path / 'flow'}") as flow):
         for name, loss in (("one", 1.0), ("two", 2.0)):
             for tell in (board, flow):
                 tell(_started(name))
@@ -164,7 +166,8 @@ def test_the_command_line_tells_several_trackers_and_no_one_else(tmp_path: Path)
         "socket.socket.connect = refuse\n")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     env = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-    done = subprocess.run([sys.executable, "-m", "expandcluster", "recover", "truth.safetensors", "--activation", "tanh",
+    done = subprocess.run([sys.executable, "-m", "expandcluster", "recover", "truth.safetensors", "--activation",
+                           "tanh",
                            "--json", "--track", "tensorboard:board", "--track", "mlflow:flow"], cwd=tmp_path,
                           capture_output=True, text=True, timeout=300, env={**env, "PYTHONPATH": path})
     assert done.returncode == 0 and json.loads(done.stdout)["verdict"] == "EXACT", done.stderr

@@ -30,6 +30,7 @@ _MOST = 0.9  # share of the held-out samples on which a student must be right th
 _MORE = 4  # times as many samples for students that do not generalise
 _IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
 _LARGE = 800  # parameters of a student that takes long
+_PAIR = 2  # of them at least are trained side by side: one may fail
 _MANY = 4  # outputs that together tell so much of each neuron that shallow students need to be less wide
 _LITTLE = 0.25  # of the excess width is enough for them
 _MOST_WORK = 2e12  # floating-point operations of a training step at the first width
@@ -211,7 +212,7 @@ class _Pool:
         """Train a wave of students of ``sizes``, prune them, keep those at the floor; returns the best loss."""
         students = options.students
         if parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
-            students = min(students, max(1, options.enough - len(self.floor_networks)))
+            students = min(students, max(_PAIR, options.enough - len(self.floor_networks)))
         wave = train_wave(random_population(sizes, students, seed), samples, self.activation, _until_pruned(options),
                           seed=seed, smooth_path=smooth_path)
         self.losses.extend(wave.loss.tolist())
@@ -219,7 +220,8 @@ class _Pool:
         networks, losses = self._prune(wave, samples, options)
         # Where a student's superfluous kinks lie tells nothing, and they may lie among the held-out samples.
         strays = self._keep(networks, losses, samples, share=_MOST if self._as_they_are(sizes) else 1.0)
-        if (strays and not self.keep_all and len(self.floor_networks) < options.enough
+        usual = len(strays) > len(self.floor_networks)  # or another start is cheaper
+        if (usual and not self.keep_all and len(self.floor_networks) < options.enough
                 and self.source.available >= _MORE * len(samples.x)):
             # They imitate on these samples only, where a kink is never seen: show them more.
             self.overfitted -= len(strays)

@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from expandcluster.activations import Activation, activation_names, get_activation
+from expandcluster.activations import Activation, get_activation
 from expandcluster.errors import BadInput, MissingExtra
 from expandcluster.export.onnx_reference import reference_evaluator
+from expandcluster.export.recognise import GRID, recognise
 from expandcluster.networks import Network
 from expandcluster.storage import write_bytes
 
@@ -146,7 +147,10 @@ class _Chain:
         if not self.weights:
             raise self._refuse(f"{self.between[0].op_type} before the first linear layer")
         z, values = self._evaluate(end)
-        self.activations.append(_recognise(z, values, self))
+        found = recognise(z, values)
+        if found is None:
+            raise self._refuse(f"an activation made of {', '.join(n.op_type for n in self.between)} that is not listed")
+        self.activations.append(found)
         self.between = []
 
     def _evaluate(self, end: str) -> tuple[np.ndarray, np.ndarray]:
@@ -155,7 +159,7 @@ class _Chain:
 
         single = self.model.graph.input[0].type.tensor_type.elem_type != TensorProto.DOUBLE
         kind = TensorProto.FLOAT if single else TensorProto.DOUBLE
-        z = np.linspace(-6.0, 6.0, 241).astype(np.float32 if single else np.float64)[None]
+        z = GRID.astype(np.float32 if single else np.float64)[None]
         used = {name for node in self.between for name in node.input}
         part = helper.make_graph(
             self.between, "activation",
@@ -173,19 +177,6 @@ class _Chain:
         return BadInput(f"ONNX file {self.path}", got=got,
                         expected="linear layers with one and the same elementwise activation between them",
                         remedy="Export the bare network with its raw outputs.")
-
-
-def _recognise(z: np.ndarray, values: np.ndarray, chain: _Chain) -> Activation:
-    """The listed activation with these values."""
-    slope, alpha = -float(values[np.argmin(np.abs(z + 1.0))]), float(values[0] / np.expm1(z[0]))
-    names = [n for n in activation_names() if n not in ("leaky_relu", "elu")]
-    candidates = [*names, f"leaky_relu({slope:.7g})", f"leaky_relu({slope!r})", f"elu({alpha:.7g})", f"elu({alpha!r})"]
-    single = np.array_equal(values, values.astype(np.float32))
-    for name in candidates:
-        activation = get_activation(name)
-        if np.abs(activation.on_host(z)[0] - values).max() <= (2e-6 if single else 1e-11):
-            return activation
-    raise chain._refuse(f"an activation made of {', '.join(n.op_type for n in chain.between)} that is not listed")
 
 
 def _constant(node: Any) -> np.ndarray:
@@ -226,13 +217,15 @@ def _formula(kind: str, parameter: float) -> Formula | None:
     return None
 
 
-def network_to_onnx(network: Network, path: str | os.PathLike[str], dtype: type = np.float64) -> None:
+def network_to_onnx(network: Network, path: str | os.PathLike[str], dtype: type = np.float64, output: str = "raw"
+                    ) -> None:
     """Write a network as an ONNX model with free batch size (opset 20).
 
     Args:
         network: what to write; its activation must be a listed one.
         path: of the file, written atomically.
         dtype: ``numpy.float64`` or ``numpy.float32``.
+        output: ``"softmax"`` or ``"logistic"`` puts that function after the last layer.
 
     Raises:
         BadInput: its activation cannot be written.
@@ -248,11 +241,12 @@ def network_to_onnx(network: Network, path: str | os.PathLike[str], dtype: type 
     for layer, (w, b) in enumerate(zip(network.weights, network.biases, strict=True), start=1):
         tensors += [numpy_helper.from_array(w.astype(dtype), f"W{layer}"),
                     numpy_helper.from_array(b.astype(dtype), f"b{layer}")]
-        out = "y" if layer == last else f"z{layer}"
+        out = f"z{layer}" if layer < last or output in _LINKS else "y"
         nodes.append(helper.make_node("Gemm", [at, f"W{layer}", f"b{layer}"], [out], transB=1))
         if layer < last:
             nodes += _activation_nodes(network.activation.name, out, f"h{layer}", np.dtype(dtype))
         at = f"h{layer}"
+    nodes += [helper.make_node(operator, [out], ["y"]) for operator in _LINKS.get(output, ())]
     graph = helper.make_graph(nodes, "network", [helper.make_tensor_value_info("x", kind, ["batch", network.sizes[0]])],
                               [helper.make_tensor_value_info("y", kind, ["batch", network.sizes[-1]])], tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)

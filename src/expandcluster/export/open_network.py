@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 
 from expandcluster.errors import BadInput
-from expandcluster.export.safetensors_file import load_network
+from expandcluster.export.network_files import load_network
+from expandcluster.export.safetensors_file import output_in
 from expandcluster.networks import Network
 from expandcluster.teachers.links import LINKS
 
@@ -15,7 +16,7 @@ __all__ = ["open_network", "output_behind"]
 
 
 def open_network(path: str | os.PathLike[str], *, before: str = "raw") -> Network:
-    """The network in a safetensors file, an ONNX file or a run folder.
+    """The network in a run folder, or in a file that :func:`load_network` reads.
 
     Args:
         path: of the file or folder.
@@ -30,20 +31,18 @@ def open_network(path: str | os.PathLike[str], *, before: str = "raw") -> Networ
             raise BadInput(f"run folder {path}", got="no network.safetensors in it", expected="a finished run",
                            remedy="Run `expandcluster recover` with this --out first; see its result.json.")
         return load_network(path / "network.safetensors")
-    if path.suffix.lower() == ".onnx":
-        from expandcluster.export.onnx_file import network_from_onnx
-
-        return network_from_onnx(path, before=before)
-    if path.suffix.lower() == ".safetensors" or not path.exists():
-        return load_network(path)
+    if path.suffix.lower() in (".safetensors", ".onnx") or not path.exists():
+        return load_network(path, before=before)
     raise BadInput(f"network {path}", got=f"a file ending in '{path.suffix}'",
                    expected=".safetensors, .onnx or a run folder", remedy="Save the network in one of these formats.")
 
 
 def output_behind(path: str | os.PathLike[str]) -> str:
-    """What the teacher of a run folder answered (raw, softmax or logistic); raw for every other file."""
+    """What the network of a run folder or safetensors file answers with: raw, softmax or logistic; else raw."""
+    path = Path(path)
     try:
-        output = json.loads((Path(path) / "result.json").read_text(encoding="utf-8"))["output"]
+        output = (json.loads((path / "result.json").read_text(encoding="utf-8"))["output"] if path.is_dir()
+                  else output_in(path))
     except (OSError, ValueError, KeyError, TypeError):
         return "raw"
     return output if output in LINKS else "raw"

@@ -13,9 +13,10 @@ Example:
 from __future__ import annotations
 
 from expandcluster.plot.experiment_figures import ablation, identifiability, loss_distributions
-from expandcluster.plot.network_figures import alignment, losses, weights
+from expandcluster.plot.network_figures import alignment, losses
 from expandcluster.plot.style import COLORS, ONE_COLUMN, TWO_COLUMNS, figure, save
 from expandcluster.plot.tree_figures import dendrogram, similarity
+from expandcluster.plot.weight_figures import weights
 
 __all__ = [
     "COLORS", "ONE_COLUMN", "TWO_COLUMNS", "ablation", "alignment", "dendrogram", "figure", "identifiability",

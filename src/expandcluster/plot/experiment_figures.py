@@ -9,7 +9,9 @@ import numpy as np
 
 from expandcluster.errors import BadInput
 from expandcluster.experiments.rows import FLOOR, Row
+from expandcluster.plot.certainty_figures import parameter_certainty
 from expandcluster.plot.style import COLORS, GREY, INK, axes_for, finish, legend_above, note
+from expandcluster.results import Recovery
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,22 +28,29 @@ _DARK = 0.55  # numbers on darker cells than this share of the map are white
 _CUT_LINES = {"gap": ("o-", COLORS["kept"], -0.06), "paper": ("s--", COLORS["unaligned"], 0.06)}
 
 
-def identifiability(rows: Sequence[Row], ax: Axes | None = None, *, of: Literal["students", "teachers"] = "teachers",
-                    inputs: Sequence[int] = (), hidden: Sequence[int] = ()) -> Axes:
-    """How easily teachers of d inputs and r hidden neurons are identified: a heat map over d and r.
+def identifiability(rows: Recovery | Sequence[Row], ax: Axes | None = None, *,
+                    of: Literal["students", "teachers"] = "teachers", inputs: Sequence[int] = (),
+                    hidden: Sequence[int] = ()) -> Axes:
+    """How well the parameters of one recovery are identified, or how easily the teachers of an experiment are.
+
+    Of a recovery: the error bar of every parameter, sorted, and how many are undetermined, for each layer. Of an
+    experiment: a heat map over the d inputs and r hidden neurons of its teachers.
 
     Args:
-        rows: of one experiment, one settings and one rho.
+        rows: a recovery; or the rows of one experiment, one settings and one rho.
         ax: where to draw; a new figure one column wide by default.
         of: ``"teachers"`` writes how many of them were recovered into every cell, ``"students"`` the
             share of students that training alone brought to the floor.
         inputs: values of d to show besides those in ``rows``; cells without a row are hatched.
-        hidden: values of r likewise.
+        hidden: values of r likewise; these three are for experiments only.
 
     Raises:
-        BadInput: there are no rows, they are of several ways of solving, or ``of`` is something else.
+        BadInput: there are no rows, they are of several ways of solving, or ``of`` is something else; or the
+            recovery found no network.
         MissingExtra: Matplotlib is not installed.
     """
+    if isinstance(rows, Recovery):
+        return parameter_certainty(rows, ax)
     _check_one_way(rows)
     if of not in ("students", "teachers"):
         raise BadInput("of", got=repr(of), expected="'students' or 'teachers'", remedy="Choose one of them.")

@@ -1,4 +1,4 @@
-"""Figures of the students' losses and of the recovered network."""
+"""Figures of the students' losses, and of how far the recovered network is from a known truth."""
 
 from __future__ import annotations
 
@@ -11,19 +11,16 @@ from scipy.spatial.distance import cdist
 from expandcluster.compare import compare
 from expandcluster.errors import BadInput
 from expandcluster.networks import Network
-from expandcluster.plot.style import COLORS, INK, axes_for, figure_of, finish, legend_above, note, whole_numbers
+from expandcluster.plot.style import COLORS, INK, axes_for, finish, legend_above, note, whole_numbers
 from expandcluster.results import Recovery
 from expandcluster.symmetry_moves import unit_norm
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.image import AxesImage
 
-__all__ = ["alignment", "losses", "weights"]
+__all__ = ["alignment", "check_layer", "losses", "network_of"]
 
 _LEAST = 1e-40  # losses of zero are drawn here
-_DIVERGING = "RdBu_r"  # blue to red through white: told apart with every common colour blindness
-_ROWS, _IMAGES = 1000, 256
 
 
 def losses(recovery: Recovery, ax: Axes | None = None) -> Axes:
@@ -79,8 +76,8 @@ def alignment(recovery: Recovery, truth: Network, layer: int = 1, ax: Axes | Non
         MissingExtra: Matplotlib is not installed.
     """
     comparison = compare(recovery, truth)
-    found = unit_norm(_network(recovery)) if comparison.aligned is None else comparison.aligned
-    _check_layer(layer, min(len(found.weights), len(comparison.truth.weights)) - 1)
+    found = unit_norm(network_of(recovery)) if comparison.aligned is None else comparison.aligned
+    check_layer(layer, min(len(found.weights), len(comparison.truth.weights)) - 1)
     if comparison.aligned is None and layer > 1:
         raise BadInput("layer", got=f"{layer} of a network of sizes {found.sizes}",
                        expected=f"layer 1, or the sizes of the truth {comparison.true_sizes}",
@@ -116,81 +113,24 @@ def _errors(found: np.ndarray, true: np.ndarray, *, reflect: bool) -> np.ndarray
     return error
 
 
-def weights(recovery: Recovery, layer: int = 1, image_shape: tuple[int, int] | None = None,
-            ax: Axes | None = None) -> Axes:
-    """The weights into a layer of the recovered network: one row for each neuron, or one image.
-
-    Args:
-        recovery: what :func:`expandcluster.recover` returned.
-        layer: 1 for the first hidden layer; the last is the output layer.
-        image_shape: rows and columns of one input, where inputs are images.
-        ax: where to draw; a new figure one column wide by default.
+def network_of(recovery: Recovery) -> Network:
+    """The network that was found.
 
     Raises:
-        BadInput: no network was found, or it has no such layer or inputs of another shape.
-        MissingExtra: Matplotlib is not installed.
+        BadInput: none was.
     """
-    network = _network(recovery)
-    _check_layer(layer, len(network.weights))
-    w = network.weights[layer - 1]
-    if image_shape is not None and (min(image_shape) < 1 or image_shape[0] * image_shape[1] != w.shape[1]):
-        raise BadInput("image_shape", got=str(image_shape), expected=f"rows times columns = {w.shape[1]}",
-                       remedy="Leave it out to see the weights as a matrix.")
-    ax = axes_for(ax)
-    limit = float(np.abs(w).max()) or 1.0
-    if image_shape is None:
-        rows, columns = (np.unique(np.linspace(0, size - 1, min(size, _ROWS)).astype(int)) for size in w.shape)
-        image = ax.imshow(w[np.ix_(rows, columns)], cmap=_DIVERGING, vmin=-limit, vmax=limit, aspect="auto",
-                          interpolation="nearest",
-                          extent=(-0.5, w.shape[1] - 0.5, w.shape[0] - 0.5, -0.5))
-        ax.set_xlabel("inputs" if layer == 1 else f"neurons of layer {layer - 1}")
-        ax.set_ylabel("outputs" if layer == len(network.weights) else f"neurons of layer {layer}")
-        for axis in (ax.xaxis, ax.yaxis):
-            whole_numbers(axis)
-    else:
-        image = _draw_images(ax, w, image_shape, limit)
-    bar = figure_of(ax).colorbar(image, ax=ax, fraction=0.046, pad=0.03)
-    bar.outline.set_linewidth(0.6)
-    bar.ax.tick_params(labelsize=7, width=0.6, length=2.5, color=INK, labelcolor=INK)
-    bar.set_label("weight", fontsize=8, color=INK)
-    return finish(ax, frame=True) if image_shape is None else _bare(finish(ax))
-
-
-def _draw_images(ax: Axes, w: np.ndarray, shape: tuple[int, int], limit: float) -> AxesImage:
-    """Neurons as images side by side, numbered as in the network."""
-    shown = min(len(w), _IMAGES)
-    across = int(np.ceil(np.sqrt(shown * shape[0] / shape[1])))
-    down = -(-shown // across)
-    numbered = across <= 8
-    high = shape[0] + max(1, shape[0] // (3 if numbered else 8))  # room for the number above
-    wide = shape[1] + max(1, shape[1] // 8)
-    canvas = np.full((down * high, across * wide), np.nan)
-    for i in range(shown):
-        y, x = i // across * high, i % across * wide
-        canvas[y : y + shape[0], x : x + shape[1]] = w[i].reshape(shape)
-        if numbered:
-            ax.text(x - 0.5, y - 0.7, str(i), fontsize=6, color=INK, va="bottom", ha="left")
-    image = ax.imshow(np.ma.masked_invalid(canvas), cmap=_DIVERGING, vmin=-limit, vmax=limit, interpolation="nearest")
-    ax.set_xticks([])
-    ax.set_yticks([])
-    ax.set_xlabel(f"{shown} of {len(w):,} neurons" if shown < len(w) else f"{shown} neurons")
-    return image
-
-
-def _bare(ax: Axes) -> Axes:
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    return ax
-
-
-def _network(recovery: Recovery) -> Network:
     if recovery.network is None:
         raise BadInput("recovery", got="one that found no network", expected="one that found a network",
                        remedy=recovery.verdict.value)
     return recovery.network
 
 
-def _check_layer(layer: int, layers: int) -> None:
+def check_layer(layer: int, layers: int) -> None:
+    """Refuses a layer that is not there.
+
+    Raises:
+        BadInput: ``layer`` is not one of 1 to ``layers``.
+    """
     if not 1 <= layer <= layers:
         raise BadInput("layer", got=str(layer), expected=f"a layer from 1 to {layers}",
                        remedy="Layers count from 1, the first hidden layer.")

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 __all__ = ["COLORS", "GREY", "INK", "KINDS", "ONE_COLUMN", "TWO_COLUMNS", "axes_for", "figure", "figure_of",
            "finish", "legend_above", "matplotlib", "note", "save", "whole_numbers"]
 
-ONE_COLUMN, TWO_COLUMNS = 3.3, 6.9  # inches
+ONE_COLUMN = 3.3  # inches
+TWO_COLUMNS = 6.9  # inches
 KINDS = ("kept", "too small", "unaligned")
 # Okabe and Ito, Color Universal Design (2008): told apart with every common colour blindness.
 COLORS = {"kept": "#009e73", "too small": "#0072b2", "unaligned": "#d55e00"}
-INK, GREY = "#1a1a1a", "#8a8a8a"
+INK, GREY = "#1a1a1a", "#636363"
 _FORMATS = (".pdf", ".png", ".svg")
 
 
@@ -83,10 +84,10 @@ def finish(ax: Axes, *, frame: bool = False) -> Axes:
     return ax
 
 
-def legend_above(ax: Axes, handles: Sequence[Artist] | None = None) -> None:
-    """A legend in one row above the Axes, out of the way of what is drawn."""
+def legend_above(ax: Axes, handles: Sequence[Artist] | None = None, columns: int = 3) -> None:
+    """A legend in rows above the Axes, out of the way of what is drawn."""
     ax.legend(handles=handles or ax.get_legend_handles_labels()[0], loc="lower left", bbox_to_anchor=(0.0, 1.0),
-              ncols=3, frameon=False, fontsize=7, labelcolor=INK, handlelength=1.4, handletextpad=0.5,
+              ncols=columns, frameon=False, fontsize=7, labelcolor=INK, handlelength=1.4, handletextpad=0.5,
               borderaxespad=0.1, columnspacing=1.0)
 
 

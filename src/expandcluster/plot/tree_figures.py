@@ -25,7 +25,8 @@ def dendrogram(recovery: Recovery, layer: int = 1, ax: Axes | None = None, *,
     """The tree of the students' neurons, and where it was cut.
 
     Heights are on a log scale; those below rounding are drawn at rounding. Of large trees the
-    topmost merges are drawn, and what lies below each as a solid block.
+    topmost merges are drawn, and what lies below each as a solid block: grey down to the cut where it is of
+    several clusters, below the cut in their colours.
 
     Args:
         recovery: what :func:`expandcluster.recover` returned.
@@ -88,12 +89,32 @@ def _draw_tree(ax: Axes, clusters: LayerClusters, kinds: Kinds, rounding: float)
                 lines.append([(middle[child], height[child]), (middle[child], clusters.height)])
                 line_colors.append(_color(kinds, member[child]))
             if n <= child < n + first:
-                low, high = left[child] - 0.5, right[child] + 0.5
-                blocks.append([(low, rounding / 3), (low, height[child]), (high, height[child]), (high, rounding / 3)])
-                block_colors.append(_color(kinds, member[child]) if tree[child - n, 2] <= clusters.height else GREY)
+                whole = tree[child - n, 2] <= clusters.height
+                bottom = rounding / 3 if whole else max(clusters.height, rounding / 3)
+                blocks.append(_block(left[child], right[child], bottom, height[child]))
+                block_colors.append(_color(kinds, member[child]) if whole else GREY)
+                for start, stop in () if whole else _runs(kinds.kind[kinds.order], int(left[child]), int(right[child])):
+                    blocks.append(_block(start, stop, rounding / 3, bottom))  # below the cut, what became of them
+                    block_colors.append(_color(kinds, kinds.order[start]))
     width = 0.8 if len(lines) < 150 else 0.5
     ax.add_collection(PolyCollection(blocks, facecolors=block_colors, edgecolors="none", alpha=0.6), autolim=False)
     ax.add_collection(LineCollection(lines, colors=line_colors, linewidths=width, capstyle="round"), autolim=False)
+
+
+def _block(first: float, last: float, low: float, high: float) -> list[tuple[float, float]]:
+    """Corners of what lies below a merge, from neuron ``first`` to neuron ``last``."""
+    return [(first - 0.5, low), (first - 0.5, high), (last + 0.5, high), (last + 0.5, low)]
+
+
+def _runs(kind: np.ndarray, first: int, last: int) -> list[tuple[int, int]]:
+    """First and last of neighbours of one kind, among neurons ``first`` to ``last`` in tree order.
+
+    Where there are more neurons than pixels, one stands for those of its pixel.
+    """
+    step = max(1, len(kind) // _PIXELS)
+    starts = np.arange(first, last + 1, step)
+    new = starts[np.flatnonzero(np.diff(kind[starts], prepend=-1))]
+    return list(zip(new.tolist(), [*(new[1:] - 1).tolist(), last], strict=True))
 
 
 def _color(kinds: Kinds, neuron: int) -> str:

@@ -18,7 +18,9 @@ from expandcluster.networks import Network
 __all__ = ["HIDDEN", "INPUTS", "SEEDS", "SyntheticProblem", "synthetic_inputs", "synthetic_problems",
            "synthetic_teacher"]
 
-INPUTS, HIDDEN, SEEDS = (2, 4, 8, 16, 32), (2, 4, 8), tuple(range(10))
+INPUTS = (2, 4, 8, 16, 32)
+HIDDEN = (2, 4, 8)
+SEEDS = tuple(range(10))
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -29,6 +31,10 @@ class SyntheticProblem:
         inputs: input dimension d.
         hidden: hidden neurons r.
         seed: of the teacher.
+
+    Example:
+        >>> SyntheticProblem(8, 4, 0).name
+        'd=8,r=4,seed=0'
     """
 
     inputs: int
@@ -73,11 +79,21 @@ def synthetic_teacher(inputs: int, hidden: int, seed: int) -> Network:
 
 
 def synthetic_inputs(problem: SyntheticProblem, samples: int) -> np.ndarray:
-    """The first rows of the problem's own table of N(0, I) inputs, ``(samples, inputs)``."""
+    """The first rows of the problem's own table of N(0, I) inputs, ``(samples, inputs)``.
+
+    Example:
+        >>> synthetic_inputs(SyntheticProblem(8, 4, 0), 100).shape
+        (100, 8)
+    """
     rng = np.random.default_rng([problem.inputs, problem.hidden, problem.seed, 1])
     return rng.normal(size=(samples, problem.inputs))
 
 
 def synthetic_problems() -> tuple[SyntheticProblem, ...]:
-    """All 150, ordered by d, r and seed."""
+    """All 150, ordered by d, r and seed.
+
+    Example:
+        >>> len(synthetic_problems())
+        150
+    """
     return tuple(SyntheticProblem(d, r, seed) for d in INPUTS for r in HIDDEN for seed in SEEDS)

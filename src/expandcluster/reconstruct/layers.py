@@ -89,7 +89,7 @@ def _build(students: Students, order: list[int], samples: Samples, activation: A
             return Reconstruction(None, tuple(layers))
         incoming, flips = merge(neurons, clusters.labels, order)
         if layer == hidden_layers:
-            top = fit_output_layer(incoming, activation, features, samples.y)
+            top = fit_output_layer(incoming, activation, features, samples.y, samples.floor)
             return Reconstruction(Network((*weights, *top.weights), (*biases, *top.biases), activation), tuple(layers))
         weights.append(incoming[:, :-1])
         biases.append(incoming[:, -1])

@@ -5,13 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.networks import Network
+from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.expand.population import Samples
+from expandcluster.networks import Network, stack
+from expandcluster.options import LMOptions
 from expandcluster.reconstruct.signs import wrong_signs
 
 __all__ = ["fit_output_layer"]
 
+_NEAR = 1e-4  # relative loss, linear part included, from which neurons are refined before their signs are told
+_REFINE = LMOptions(steps=60, patience=15)
 
-def fit_output_layer(incoming: np.ndarray, activation: Activation, features: np.ndarray, y: np.ndarray) -> Network:
+
+def fit_output_layer(incoming: np.ndarray, activation: Activation, features: np.ndarray, y: np.ndarray,
+                     floor: float = 0.0) -> Network:
     """The shallow network on ``features`` with the given hidden neurons.
 
     Args:
@@ -19,14 +26,41 @@ def fit_output_layer(incoming: np.ndarray, activation: Activation, features: np.
         activation: of the hidden layer.
         features: its inputs, ``(samples, fan_in)``.
         y: answers ``(samples, outputs)``.
+        floor: relative loss at which neurons are as good as the answers.
     """
     slope = activation.symmetry.slope
     if activation.symmetry.sign != 0 and slope != 0.0:
         outputs, linear = _fit(incoming, activation, features, y, linear=True)
+        if (better := _refined(incoming, outputs, linear, activation, Samples(features, y, floor))) is not None:
+            incoming = better
+            outputs, linear = _fit(incoming, activation, features, y, linear=True)
         wrong = wrong_signs(linear, outputs[:, :-1], incoming[:, :-1], slope)
         incoming = np.where(wrong[:, None], -incoming, incoming)
     outputs, _ = _fit(incoming, activation, features, y, linear=False)
     return Network((incoming[:, :-1], outputs[:, :-1]), (incoming[:, -1], outputs[:, -1]), activation)
+
+
+def _refined(incoming: np.ndarray, outputs: np.ndarray, linear: np.ndarray, activation: Activation,
+             samples: Samples) -> np.ndarray | None:
+    """The neurons after training together with the linear part; ``None`` where that is not needed or no better.
+
+    One neuron that few samples see well blurs the linear part, and with it the signs of all. For each output
+    the linear part is carried by a neuron so far from its kink that it is linear at every sample.
+    """
+    size = np.linalg.norm(linear, axis=1)
+    rows = linear / np.where(size > 0, size, 1.0)[:, None]
+    far = 10.0 + 2.0 * np.abs(samples.x @ rows.T).max(axis=0)
+    hidden = np.concatenate([incoming, np.concatenate([rows, far[:, None]], axis=1)])
+    network = Network((hidden[:, :-1], np.concatenate([outputs[:, :-1], np.diag(size)], axis=1)),
+                      (hidden[:, -1], outputs[:, -1] - size * far), activation)
+    before = samples.relative_loss(network(samples.x))
+    if not samples.floor < before <= _NEAR:
+        return None
+    trained = levenberg_marquardt(stack([network], network.sizes), samples, activation, _REFINE)
+    if not trained.loss[0] < before:
+        return None
+    found = trained.population.network(0, activation)
+    return np.concatenate([found.weights[0], found.biases[0][:, None]], axis=1)[: len(incoming)]
 
 
 def _fit(incoming: np.ndarray, activation: Activation, features: np.ndarray, y: np.ndarray, *,

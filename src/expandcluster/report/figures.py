@@ -1,44 +1,37 @@
-"""Figures of a report: inline SVG in the colours of the page, each with its numbers in a table."""
+"""Figures of a report, each with its numbers in a table."""
 
 from __future__ import annotations
 
-import io
-import math
-import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from expandcluster.networks import Network
 from expandcluster.options import ClusterOptions
-from expandcluster.plot import COLORS, ONE_COLUMN, dendrogram, losses, similarity, weights
+from expandcluster.plot import dendrogram, identifiability, losses, similarity
 from expandcluster.plot.kinds import kinds_of
-from expandcluster.plot.style import GREY, INK, matplotlib
-from expandcluster.report.html import NONE, Html, details, element, join, number, table, text
+from expandcluster.report.html import NONE, Html, details, element, join, number, plural, table
+from expandcluster.report.svg import drawing
 from expandcluster.results import Recovery
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+__all__ = ["ROWS", "certainty_figure", "cut_off", "layer_figures", "loss_figure"]
 
-__all__ = ["layer_figures", "loss_figure", "weight_figures"]
-
-_ROWS = 2000  # of a table of numbers; the rest is in the files of the run
-_VARIABLES = {INK: "--ink", GREY: "--grey", COLORS["kept"]: "--kept", COLORS["too small"]: "--small",
-              COLORS["unaligned"]: "--unaligned", "#ffffff": "--paper"}
+ROWS = 2000  # of a table of numbers; the rest is in the files of the run
 
 
-def loss_figure(recovery: Recovery) -> Html:
+def loss_figure(recovery: Recovery, floor: float | None) -> Html:
     """Losses of all students against the noise floor."""
     values = np.sort(recovery.losses[np.isfinite(recovery.losses)])
     spread = f"from {number(float(values[0]))} to {number(float(values[-1]))}" if len(values) else "none finite"
-    alt = (f"Relative losses of {len(recovery.losses)} students on a log axis, {spread}; "
+    alt = (f"Relative losses of {plural(len(recovery.losses), 'student')} on a log axis, {spread}; "
            f"the noise floor is {number(recovery.noise_floor)}.")
-    rows = [(f"{rank}", number(float(v)), number(float(v) / recovery.noise_floor) if recovery.noise_floor else NONE)
-            for rank, v in enumerate(np.sort(recovery.losses)[:_ROWS], start=1)]
-    data = details("Numbers of this figure", _cut(len(recovery.losses)), table(
-        "Losses of the students, best first", ("student", "relative loss", "times the noise floor"), rows))
-    return _figure("losses", "Losses of the students", alt, lambda ax: losses(recovery, ax), data)
+    steps = recovery.steps if len(recovery.steps) == len(recovery.losses) else None
+    order = np.argsort(recovery.losses, kind="stable")
+    rows = [(f"{rank}", number(float(recovery.losses[s])),
+             NONE if floor is None else "yes" if recovery.losses[s] <= floor else "no",
+             NONE if steps is None else f"{steps[s]:,}") for rank, s in enumerate(order[:ROWS], start=1)]
+    data = details("Numbers of this figure", cut_off(len(order)), table(
+        "Losses of the students, best first", ("student", "relative loss", "imitates the teacher", "training steps"),
+        rows))
+    return drawing("losses", "Losses of the students", alt, lambda ax: losses(recovery, ax), data=data,
+                   note="Every student is a point, after training and before it was pruned. Lower is better.")
 
 
 def layer_figures(recovery: Recovery, layer: int, options: ClusterOptions) -> Html:
@@ -47,21 +40,25 @@ def layer_figures(recovery: Recovery, layer: int, options: ClusterOptions) -> Ht
     kinds = kinds_of(clusters, options)
     counts = "{} clusters kept, {} too small, {} unaligned".format(*kinds.clusters)
     heights = np.sort(clusters.linkage[:, 2])[::-1] if len(clusters.linkage) else np.zeros(0)
-    tree = _figure(
+    tree = drawing(
         f"tree-{layer}", f"Tree of hidden layer {layer}",
         f"Dendrogram of {len(clusters.vectors)} neurons of the students, merge heights on a log axis; cut at height "
         f"{number(clusters.height)}: {counts}.",
         lambda ax: dendrogram(recovery, layer, ax, options=options),
-        details("Numbers of this figure", _cut(len(heights)), table(
+        note="Neurons of all students; the lower two of them join, the more alike they are. What has joined below "
+             "the cut is one cluster.",
+        data=details("Numbers of this figure", cut_off(len(heights)), table(
             f"Merge heights of hidden layer {layer}, highest first", ("merge", "height", "above the cut"),
             [(i, number(float(h)), "yes" if h > clusters.height else "no")
-             for i, h in enumerate(heights[:_ROWS], start=1)])))
-    return join([tree, _figure(
+             for i, h in enumerate(heights[:ROWS], start=1)])))
+    return join([tree, drawing(
         f"similarity-{layer}", f"Similarity of the neurons of hidden layer {layer}",
         f"Matrix of the cosine similarity of {len(clusters.vectors)} neurons in the order of the tree; the squares on "
         f"the diagonal are clusters: {counts}.",
         lambda ax: similarity(recovery, layer, ax, options=options),
-        details("Numbers of this figure", _members(recovery, layer, options)))])
+        note="The same neurons in the same order. Full colour: the same direction (cosine 1); none: at right angles "
+             "or further apart. Squares on the diagonal are clusters, grey are other pairs.",
+        data=details("Numbers of this figure", _members(recovery, layer, options)))])
 
 
 def _members(recovery: Recovery, layer: int, options: ClusterOptions) -> Html:
@@ -71,69 +68,41 @@ def _members(recovery: Recovery, layer: int, options: ClusterOptions) -> Html:
     size = np.bincount(kinds.cluster)
     first = np.unique(kinds.cluster, return_index=True)[1]
     order = sorted(range(len(size)), key=lambda c: (kinds.kind[first[c]], clusters.labels[first[c]], -size[c]))
+    pairs = np.unique(np.stack([kinds.cluster, clusters.student]), axis=1)
+    students = np.bincount(pairs[0], minlength=len(size))
     names = ("kept", "too small", "unaligned")
     rows = [(f"neuron {clusters.labels[first[c]]}" if kinds.kind[first[c]] == 0 else "dropped",
-             names[kinds.kind[first[c]]], size[c], len(np.unique(clusters.student[kinds.cluster == c])))
-            for c in order[:_ROWS]]
-    return join([_cut(len(order)), table(f"Clusters of hidden layer {layer}",
-                                         ("cluster", "kind", "members", "students"), rows)])
+             names[kinds.kind[first[c]]], size[c], students[c]) for c in order[:ROWS]]
+    return join([cut_off(len(order)), table(f"Clusters of hidden layer {layer}",
+                                            ("cluster", "kind", "members", "students"), rows)])
 
 
-def weight_figures(recovery: Recovery, network: Network, layer: int) -> Html:
-    """Weights into a layer as a matrix and, where its inputs may be a square image, as images."""
-    w, b = network.weights[layer - 1], network.biases[layer - 1]
-    side = math.isqrt(w.shape[1])
-    into = "the outputs" if layer == len(network.weights) else f"hidden layer {layer}"
-    alt = f"{w.shape[0]} neurons with {w.shape[1]} weights each, from {w.min():.2g} to {w.max():.2g}; red is positive."
-    shown = max(1, _ROWS // (w.shape[1] + 1))
-    columns = [f"w{j}" for j in range(w.shape[1])][:_ROWS]
-    rows = [(i, *(f"{v:.6g}" for v in w[i, :_ROWS]), f"{b[i]:.6g}") for i in range(min(len(w), shown))]
-    data = details("Numbers of this figure", _cut(len(w), len(rows)), table(
-        f"Weights into {into}", ("neuron", *columns, "bias"), rows))
-    square = layer == 1 and side >= 2 and side * side == w.shape[1]
-    matrix = _figure(f"weights-{layer}", f"Weights into {into}", "Weight matrix: " + alt,
-                     lambda ax: weights(recovery, layer, ax=ax), Html("") if square else data)
-    if not square:
-        return matrix
-    images = _figure(f"images-{layer}", f"Weights into {into} as images of {side} by {side}",
-                     "Weights as images: " + alt,
-                     lambda ax: weights(recovery, layer, (side, side), ax=ax), Html(""))
-    buttons = element("div", element("button", "Matrix", type="button", aria_pressed="true", data_show="0"),
-                      element("button", f"Images {side} by {side}", type="button", aria_pressed="false", data_show="1"),
-                      class_="switch", role="group", aria_label="How to show the weights", hidden="hidden")
-    return element("div", buttons, matrix, images, data, class_="choice")
+def certainty_figure(recovery: Recovery) -> Html:
+    """Error bars of all parameters; nothing where there are none."""
+    network, certificate = recovery.network, recovery.certificate
+    if network is None or certificate is None or len(certificate.error_bars) != 2 * len(network.weights):
+        return Html("")
+    rows = []
+    size = max(float(np.abs(p).max()) for p in (*network.weights, *network.biases)) or 1.0
+    for i in range(len(network.weights)):
+        bars = np.concatenate([b.ravel() for b in certificate.error_bars[2 * i : 2 * i + 2]]) / size
+        known = bars[np.isfinite(bars)]
+        middle = float(np.median(known)) if len(known) else None
+        rows.append(("output layer" if i == len(network.weights) - 1 else f"hidden layer {i + 1}", f"{len(bars):,}",
+                     number(middle), number(float(known.max()) if len(known) else None),
+                     f"{len(bars) - len(known):,}"))
+    alt = (f"Error bars of {plural(network.parameters, 'parameter')} on a log axis, sorted within each layer; the "
+           f"largest is {number(certificate.largest_error_bar)} of the largest parameter, "
+           f"{len(certificate.undetermined):,} are undetermined.")
+    data = details("Numbers of this figure", table(
+        "Error bars of the parameters, over the largest parameter",
+        ("layer", "parameters", "median", "largest", "undetermined"), rows))
+    return drawing("certainty", "Error bars of all parameters", alt, lambda ax: identifiability(recovery, ax),
+                   note="One standard deviation of every weight and bias over the largest parameter. A line that ends "
+                        "early leaves out what is undetermined.", data=data)
 
 
-def _cut(count: int, shown: int = _ROWS) -> Html:
+def cut_off(count: int, shown: int = ROWS) -> Html:
+    """Says so where a table does not show everything."""
     return Html("") if count <= shown else element(
         "p", f"The first {shown:,} of {count:,}; all of them are in the files of the run.", class_="note")
-
-
-def _figure(name: str, title: str, alt: str, draw: Callable[[Axes], Axes], data: Html) -> Html:
-    svg = _svg(f"plot-{name}", title, alt, draw)
-    return element("figure", element("figcaption", title), svg, data, id=f"figure-{name}")
-
-
-def _svg(name: str, title: str, alt: str, draw: Callable[[Axes], Axes]) -> Html:
-    """The figure as an ``<svg>`` element without identifiers or colours that clash with the page."""
-    module = matplotlib()
-    figure = module.figure.Figure(figsize=(ONE_COLUMN, 0.75 * ONE_COLUMN), layout="constrained")
-    draw(figure.subplots())
-    file = io.StringIO()
-    with module.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
-        figure.savefig(file, format="svg", transparent=True, dpi=200, metadata={"Date": None})
-    svg = file.getvalue()
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>|<style[^>]*>.*?</style>|<!--.*?-->", "", svg, flags=re.DOTALL)
-    size = re.search(r'viewBox="([^"]*)"', svg)
-    head = (f'<svg class="plot" role="img" aria-labelledby="{name}-title {name}-alt" '
-            f'viewBox="{size[1] if size else ""}">'
-            f'<title id="{name}-title">{text(title)}</title><desc id="{name}-alt">{text(alt)}</desc>')
-    svg = svg[svg.index(">") + 1 :]
-    svg = re.sub(r'\bid="([^"]*)"', rf'id="{name}-\1"', svg)
-    svg = re.sub(r'(?:xlink:)?href="#([^"]*)"', rf'href="#{name}-\1"', svg).replace("xlink:href=", "href=")
-    svg = svg.replace("url(#", f"url(#{name}-")
-    for color, variable in _VARIABLES.items():
-        svg = svg.replace(f": {color}", f": var({variable})")
-    svg = re.sub(r"(font: [^;\"]*?px) [^;\"]*", r"\1 var(--sans)", svg)
-    return Html(head + re.sub(r"\s*\n\s*", "\n", svg))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import html
+import re
 from collections.abc import Iterable, Sequence
 
-__all__ = ["NONE", "Html", "details", "element", "join", "number", "paragraph", "table", "text"]
+__all__ = ["NONE", "Html", "details", "element", "join", "number", "paragraph", "plural", "table", "text"]
 
 
 NONE = "\N{EN DASH}"  # where there is no number
+# Control characters, half a surrogate pair, and marks that turn the direction of what follows: in a name they hide
+# what it is, so they are shown as escapes.
+_UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
 class Html(str):
@@ -16,8 +20,16 @@ class Html(str):
 
 
 def text(value: object) -> Html:
-    """``value`` escaped, unless it is HTML already."""
-    return value if isinstance(value, Html) else Html(html.escape(str(value), quote=True))
+    """``value`` escaped, unless it is HTML already; characters that cannot be seen are written as escapes.
+
+    Example:
+        >>> text("a<b\\x00")
+        'a&lt;b\\\\x00'
+    """
+    if isinstance(value, Html):
+        return value
+    seen = _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], str(value))
+    return Html(html.escape(seen, quote=True))
 
 
 def element(tag: str, *content: object, **attributes: str) -> Html:
@@ -36,23 +48,30 @@ def join(parts: Iterable[object], separator: str = "\n") -> Html:
     return Html(separator.join(text(part) for part in parts))
 
 
-def paragraph(*content: object) -> Html:
+def paragraph(*content: object, class_: str | None = None) -> Html:
     """A paragraph of sentences."""
-    return element("p", join(content, " "))
+    return element("p", join(content, " "), **({"class_": class_} if class_ else {}))
 
 
-def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]]) -> Html:
-    """A table whose first column names its rows, in a region of its own that scrolls where it is too wide."""
+def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]], *, sortable: bool = False) -> Html:
+    """A table whose first column names its rows, in a region of its own that scrolls where it is too wide.
+
+    Args:
+        caption: what the table shows.
+        head: names of the columns.
+        rows: cells; numbers and short names are not broken into lines.
+        sortable: whether the page lets its reader sort the rows by any column.
+    """
     header = element("thead", element("tr", *(element("th", cell, scope="col") for cell in head)))
-    body = element("tbody", *(element("tr", element("th", row[0], scope="row", **_whole(row[0])),
-                                      *(element("td", cell, **_whole(cell)) for cell in row[1:])) for row in rows))
-    inner = element("table", element("caption", caption), header, body)
+    body = element("tbody", *(element("tr", element("th", row[0], scope="row"),
+                                      *(element("td", cell, **_long(cell)) for cell in row[1:])) for row in rows))
+    inner = element("table", element("caption", caption), header, body, **({"class_": "sortable"} if sortable else {}))
     return element("div", inner, class_="scroll", role="region", tabindex="0", aria_label=caption)
 
 
-def _whole(cell: object) -> dict[str, str]:
-    """Numbers and short names are not broken into lines."""
-    return {"class_": "whole"} if len(str(cell)) <= 16 else {}
+def _long(cell: object) -> dict[str, str]:
+    """Sentences are broken into lines."""
+    return {"class_": "long"} if len(str(cell)) > 16 else {}
 
 
 def details(summary: str, *content: object) -> Html:
@@ -65,3 +84,13 @@ def number(value: float | None) -> str:
     if value is None or value != value:
         return NONE
     return "infinite" if value in (float("inf"), float("-inf")) else f"{value:.1e}"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count and what is counted.
+
+    Example:
+        >>> plural(1, "student"), plural(1200, "student")
+        ('1 student', '1,200 students')
+    """
+    return f"{count:,} {noun}{'s' * (count != 1)}"

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import string
 from importlib import resources
 from pathlib import Path
 
 from expandcluster.errors import BadInput
-from expandcluster.read_run import read_description, read_run
-from expandcluster.report.html import element, join, text
+from expandcluster.queries.probe import Probe
+from expandcluster.read_run import RunDescription, read_description, read_probe, read_run
+from expandcluster.report.html import element, join, plural, text
 from expandcluster.report.sections import all_sections
+from expandcluster.results import Recovery
 from expandcluster.storage import write_bytes
 
-__all__ = ["GENERATOR", "write_report"]
+__all__ = ["GENERATOR", "report_page", "write_report"]
 
 GENERATOR = "expandcluster report 1"
 _MARK = f'<meta name="generator" content="{GENERATOR.rsplit(maxsplit=1)[0]} '.encode()
@@ -35,25 +39,52 @@ def write_report(folder: str | os.PathLike[str], path: str | os.PathLike[str] | 
         ExpandClusterError: the file cannot be written.
     """
     folder = Path(folder)
-    recovery, run = read_run(folder), read_description(folder)
+    recovery, run, probe = read_run(folder), read_description(folder), read_probe(folder)
     path = folder / "report.html" if path is None else Path(path)
     _check_free(path)
-    sections = all_sections(recovery, run)
-    template = string.Template((resources.files(__package__) / "template.html").read_text(encoding="utf-8"))
-    page = template.substitute(
+    write_bytes(path, report_page(recovery, run, probe).encode("utf-8"))
+    return path
+
+
+def report_page(recovery: Recovery, run: RunDescription, probe: Probe) -> str:
+    """The report as HTML.
+
+    Args:
+        recovery: the result.
+        run: what was asked for.
+        probe: the teacher's precision.
+
+    Raises:
+        MissingExtra: Matplotlib is not installed.
+    """
+    sections = all_sections(recovery, run, probe)
+    script = _part("script.js")
+    return string.Template(_part("template.html")).substitute(
         generator=text(GENERATOR),
+        policy=text(_policy(script)),
+        style=_part("style.css"),
+        script=script,
         title=text(f"Recovery of {run.teacher}"),
-        subtitle=text(f"{run.inputs} inputs, {run.outputs} outputs, answers in {run.dtype}; activation "
-                      f"{run.activation}, {run.hidden_layers} hidden layer{'s' * (run.hidden_layers != 1)}, "
-                      f"seed {run.seed}"),
+        subtitle=text(f"{plural(run.inputs, 'input')}, {plural(run.outputs, 'output')}, answers in {run.dtype}; "
+                      f"activation {run.activation.replace(',', ', ')}, {run.hidden_layers} hidden "
+                      f"layer{'s' * (run.hidden_layers != 1)}, seed {run.seed}"),
         navigation=join((element("li", element("a", s.title, href=f"#{s.name}")) for s in sections), ""),
         content=join(element("section", element("h2", s.title, id=f"{s.name}-title"), s.content, id=s.name,
                              aria_labelledby=f"{s.name}-title") for s in sections),
         footer=text(f"Written by expandcluster {run.versions.get('expandcluster', '')} from the files of the run; "
                     "the method is Expand-and-Cluster (Martinelli, Simsek, Gerstner, Brea, ICML 2024)."),
     )
-    write_bytes(path, page.encode("utf-8", errors="replace"))
-    return path
+
+
+def _part(name: str) -> str:
+    return (resources.files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _policy(script: str) -> str:
+    """What a browser may do with the page: show it and run this script; fetch nothing, run nothing else."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return ("default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+            f"script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'")
 
 
 def _check_free(path: Path) -> None:

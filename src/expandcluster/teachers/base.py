@@ -73,6 +73,11 @@ class Teacher(abc.ABC):
 
         Raises:
             BadInput: the table is too small, ragged, or holds values that are not finite.
+
+        Example:
+            >>> x = np.random.default_rng(0).normal(size=(50, 3))
+            >>> Teacher.from_data(x, np.tanh(x[:, :1])).outputs
+            1
         """
         from expandcluster.teachers.table import TableTeacher
 
@@ -102,7 +107,13 @@ class Teacher(abc.ABC):
 
     @staticmethod
     def from_network(network: Network) -> Teacher:
-        """A network of ours, asked in float64."""
+        """A network of ours, asked in float64.
+
+        Example:
+            >>> from expandcluster.problems.synthetic import synthetic_teacher
+            >>> Teacher.from_network(synthetic_teacher(8, 4, 0)).ask(np.zeros((2, 8))).shape
+            (2, 1)
+        """
         from expandcluster.teachers.network_teacher import NetworkTeacher
 
         return NetworkTeacher(network)
@@ -131,6 +142,12 @@ class Teacher(abc.ABC):
 
         Raises:
             BadInput: the model is not fitted, or answers with labels only.
+
+        Example:
+            >>> from sklearn.linear_model import LinearRegression
+            >>> x = np.random.default_rng(0).normal(size=(50, 3))
+            >>> Teacher.from_sklearn(LinearRegression().fit(x, x[:, :2])).outputs
+            2
         """
         from expandcluster.teachers.sklearn_teacher import SklearnTeacher
 

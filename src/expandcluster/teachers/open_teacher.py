@@ -53,10 +53,10 @@ def open_teacher(text: str, input_size: int | None = None, http: HttpOptions | N
 
         return read_table(text)
     if suffix == ".safetensors":
-        from expandcluster.export.safetensors_file import load_network
+        from expandcluster.export.safetensors_file import network_from_safetensors
         from expandcluster.teachers.network_teacher import NetworkTeacher
 
-        return NetworkTeacher(load_network(path), path.name)
+        return NetworkTeacher(network_from_safetensors(path), path.name)
     if ":" not in text or path.exists():
         raise BadInput(f"teacher {text}", got="a directory" if path.is_dir() else "neither a known file format nor "
                        "module:function", expected=_FORMATS, remedy="Check the path.")
