@@ -84,7 +84,7 @@ def places(name: str) -> set[str]:
 
 def test_every_public_name_is_on_an_api_page(site: Path) -> None:
     shown = set(re.findall(r'id="(expandcluster[\w.]*)"', "".join(p.read_text() for p in (site / "api").iterdir())))
-    packages = [p for p in ("plot", "report", "trackers") if (ROOT / "src/expandcluster" / p).is_dir()]
+    packages = [p for p in ("audit", "plot", "report", "trackers") if (ROOT / "src/expandcluster" / p).is_dir()]
     wanted = {f"expandcluster.{home}.{name}" for name, home in expandcluster._HOME.items()}
     for module in [*PUBLIC, *packages]:
         names = importlib.import_module(f"expandcluster.{module}").__all__

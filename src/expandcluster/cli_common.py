@@ -38,7 +38,7 @@ Track = Annotated[list[str] | None, typer.Option(
                                "times. Needs the extra 'track'.")]
 
 # Completed by the shell; the real lists are in modules that load JAX, and a test compares them.
-ACTIVATIONS = ("auto", "elu", "g", "gelu", "gelu_tanh", "identity", "leaky_relu", "mish", "relu", "selu", "sigmoid",
+ACTIVATIONS = ("auto", "elu", "erf", "g", "gelu", "gelu_tanh", "identity", "leaky_relu", "mish", "relu", "selu", "sigmoid",
                "silu", "softplus", "softsign", "tanh")
 OUTPUTS = ("auto", "raw", "softmax", "logistic")
 
