@@ -38,8 +38,8 @@ Track = Annotated[list[str] | None, typer.Option(
                                "times. Needs the extra 'track'.")]
 
 # Completed by the shell; the real lists are in modules that load JAX, and a test compares them.
-ACTIVATIONS = ("auto", "elu", "erf", "g", "gelu", "gelu_tanh", "identity", "leaky_relu", "mish", "relu", "selu", "sigmoid",
-               "silu", "softplus", "softsign", "tanh")
+ACTIVATIONS = ("auto", "elu", "erf", "g", "gelu", "gelu_tanh", "identity", "leaky_relu", "mish", "relu", "selu",
+               "sigmoid", "silu", "softplus", "softsign", "tanh")
 OUTPUTS = ("auto", "raw", "softmax", "logistic")
 
 
