@@ -14,11 +14,12 @@ from expandcluster.reconstruct.signs import wrong_signs
 __all__ = ["fit_output_layer"]
 
 _NEAR = 1e-4  # relative loss, linear part included, from which neurons are refined before their signs are told
+_LINEAR = 40.0  # preactivation from which softplus, GELU and SiLU are linear to rounding
 _REFINE = LMOptions(steps=60, patience=15)
 
 
 def fit_output_layer(incoming: np.ndarray, activation: Activation, features: np.ndarray, y: np.ndarray,
-                     floor: float = 0.0) -> Network:
+                     floor: float = 1e-26) -> Network:
     """The shallow network on ``features`` with the given hidden neurons.
 
     Args:
@@ -49,7 +50,7 @@ def _refined(incoming: np.ndarray, outputs: np.ndarray, linear: np.ndarray, acti
     """
     size = np.linalg.norm(linear, axis=1)
     rows = linear / np.where(size > 0, size, 1.0)[:, None]
-    far = 10.0 + 2.0 * np.abs(samples.x @ rows.T).max(axis=0)
+    far = _LINEAR + 2.0 * np.abs(samples.x @ rows.T).max(axis=0)
     hidden = np.concatenate([incoming, np.concatenate([rows, far[:, None]], axis=1)])
     network = Network((hidden[:, :-1], np.concatenate([outputs[:, :-1], np.diag(size)], axis=1)),
                       (hidden[:, -1], outputs[:, -1] - size * far), activation)
