@@ -16,6 +16,7 @@ import expandcluster as ec
 from expandcluster.errors import BadInput, RunFolderError
 from expandcluster.export.sklearn_models import network_from_sklearn
 from expandcluster.networks import Network
+from expandcluster.progress import RowSpaceFound
 from expandcluster.read_run import read_run
 from expandcluster.symmetry_moves import centre_outputs
 from expandcluster.teachers import Teacher, open_teacher
@@ -135,7 +136,7 @@ def test_a_softmax_network_is_found_in_its_row_space_and_lifted(dtype: type, dom
     events: list[ec.Event] = []
     recovery = recover(lambda x: softmax(answer(x)), truth, progress=events.append,
                        options=ec.RecoverOptions(queries=ec.QueryOptions(domain=domain)))
-    assert recovery.exact and [e.values for e in events if e.stage == "reduce"] == [{"rank": 5}]
+    assert recovery.exact and [e.rank for e in events if isinstance(e, RowSpaceFound)] == [5]
     assert ec.compare(recovery, truth).max_parameter_error <= (1e-12 if dtype == np.float64 else 1e-4)
 
 
