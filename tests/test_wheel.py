@@ -44,8 +44,10 @@ def binaries(wheel: Path) -> Path:
 def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
     source = ROOT / "src"
-    assert inside == {p.relative_to(source).as_posix() for p in (source / "expandcluster").rglob("*")
-                      if p.is_file() and p.suffix != ".pyc"}
+    (page,) = {name for name in inside if ".data/" in name}
+    assert page.endswith(".data/data/share/man/man1/expandcluster.1")
+    assert inside - {page} == {p.relative_to(source).as_posix() for p in (source / "expandcluster").rglob("*")
+                               if p.is_file() and p.suffix != ".pyc"}
     assert any(name.endswith("licenses/LICENSE") for name in zipfile.ZipFile(wheel).namelist())
 
 
