@@ -10,6 +10,7 @@ from expandcluster.activations import get_activation
 from expandcluster.expand import expand as module
 from expandcluster.expand.expand import expand, widths_for
 from expandcluster.options import ExpandOptions, RecoverOptions
+from expandcluster.progress import silent
 from expandcluster.queries.row_space import RowSpace
 from expandcluster.queries.source import open_source
 from expandcluster.teachers.base import Teacher
@@ -42,3 +43,11 @@ def test_widths_are_tried_as_long_as_a_step_is_affordable(activation, effort, tr
 def test_the_first_width_follows_the_row_space(hidden_layers, outputs, first):
     widths = widths_for(ExpandOptions(), 16, hidden_layers, outputs)
     assert widths[0] == first and all(w >= 1.5 * first for w in widths[1:])
+
+
+@pytest.mark.parametrize(("activation", "agree"), [("tanh", 2), ("relu", 3)])
+def test_kinked_students_agree_whatever_size_they_were_pruned_to(activation, agree):
+    source = open_source(Teacher.from_network(random_teacher((3, 2, 2, 1), activation, 0)), RecoverOptions().queries, 0)
+    pool = module._Pool(source, get_activation(activation), silent, keep_all=False, least=1)
+    pool.floor_networks = [random_teacher(sizes, activation, 0) for sizes in ((3, 2, 2, 1), (3, 2, 2, 1), (3, 4, 3, 1))]
+    assert pool.agreeing() == agree

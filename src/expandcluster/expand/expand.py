@@ -276,8 +276,11 @@ class _Pool:
         return min((n.hidden_sizes for n in self.floor_networks), key=lambda h: (sum(h), h))
 
     def agreeing(self) -> int:
-        """Students at the floor of the smallest size; all of them where they are clustered unpruned."""
-        if self._as_they_are(self.floor_networks[0].sizes):
+        """Students at the floor of the smallest size; all of them where kinked neurons make up linear maps together.
+
+        Those are not pruned, or pruned to sizes of no meaning: clustering tells which neurons are the teacher's.
+        """
+        if self.activation.negative_slope is not None:
             return len(self.floor_networks)
         return Counter(n.hidden_sizes for n in self.floor_networks)[self.smallest()]
 
