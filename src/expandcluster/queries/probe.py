@@ -149,7 +149,7 @@ def _rounding(source: Source, x: np.ndarray, y: np.ndarray) -> tuple[float, str,
 def _ask_again(source: Source, x: np.ndarray) -> tuple[np.ndarray, np.dtype]:
     """Answers to ``x`` once more, and the coarsest type to which inputs can be rounded without a change of answers.
 
-    All in one batch: in batches of another size a model may sum in another order.
+    In batches of one size, each by itself: elsewhere in a batch a model may sum in another order.
     """
     seen, first = source.region.dtype, x[:_SEEN]
     if source.inputs is not None:  # no other inputs may be asked
@@ -157,13 +157,11 @@ def _ask_again(source: Source, x: np.ndarray) -> tuple[np.ndarray, np.dtype]:
     types = [np.dtype(n) for n in _COARSER if type_epsilon(n) > type_epsilon(seen)]
     control = np.ldexp(np.rint(np.ldexp(np.frexp(first)[0], _CONTROL)), np.frexp(first)[1] - _CONTROL)
     rounded = [source.region.nearest(r) for r in (*(first.astype(t).astype(np.float64) for t in types), control)]
-    y = source.answers(np.concatenate([x, *rounded]), again=1)
-    parts = y[len(x) :].reshape(len(rounded), len(first), -1)
-    same = [np.array_equal(part, y[: len(first)]) and not np.array_equal(r, first)
-            for part, r in zip(parts, rounded, strict=True)]
+    exact = source.answers(first, again=3)
+    same = [not np.array_equal(r, first) and np.array_equal(source.answers(r, again=1), exact) for r in rounded]
     if not same[-1]:  # answers that do not change even then are those of a tree
         seen = types[same.index(False) - 1] if same[0] else seen
-    return y[: len(x)], seen
+    return source.answers(x, again=1), seen
 
 
 def _changes(source: Source, difference: np.ndarray, size: float, epsilon: float) -> bool:
