@@ -103,6 +103,8 @@ class LMOptions:
         damping: first lambda over the largest diagonal entry of J'J.
         memory: bytes that the temporary arrays of one chunk of samples may take; about a processor's
             cache is fastest.
+        largest_matrix: bytes that the matrix J'J of one student may take; larger students are trained
+            without it, by inexact steps. 512 MiB are 8,192 parameters.
 
     Example:
         >>> LMOptions(steps=100).trainer
@@ -116,10 +118,11 @@ class LMOptions:
     creep: float | None = None
     damping: float = 1e-2
     memory: int = 2 * 2**20
+    largest_matrix: int = 2**29
     trainer: str = dataclasses.field(default="levenberg_marquardt", init=False)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "check_every", "patience", "memory"):
+        for name in ("steps", "check_every", "patience", "memory", "largest_matrix"):
             _check(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         _check(_is_positive(self.damping), "damping", self.damping, "a positive number")
         _check(_is_share(self.progress), "progress", self.progress, "a number between 0 and 1")

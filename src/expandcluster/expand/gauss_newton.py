@@ -22,7 +22,7 @@ import numpy as np
 from expandcluster.activations import Activation
 from expandcluster.networks import Array
 
-__all__ = ["assemble", "bytes_per_sample", "flatten", "gram", "gram_parts", "loss", "parameter_count", "step_work",
+__all__ = ["activities", "assemble", "bytes_per_sample", "flatten", "gram", "gram_parts", "loss", "parameter_count", "sensitivities", "step_work",
            "unflatten"]
 
 Parts = tuple[tuple[jax.Array, ...], ...]
@@ -66,7 +66,7 @@ def unflatten(theta: jax.Array, sizes: Sequence[int]) -> tuple[list[jax.Array], 
     return weights, biases
 
 
-def _activities(theta: jax.Array, sizes: Sequence[int], activation: Activation, x: jax.Array,
+def activities(theta: jax.Array, sizes: Sequence[int], activation: Activation, x: jax.Array,
                 sharpness: jax.Array | None) -> tuple[list[jax.Array], list[jax.Array], jax.Array]:
     """Inputs of each layer with a one appended, slopes of each hidden layer, and the outputs.
 
@@ -86,7 +86,7 @@ def _activities(theta: jax.Array, sizes: Sequence[int], activation: Activation, 
 def loss(theta: jax.Array, sizes: Sequence[int], activation: Activation, x: jax.Array, y: jax.Array,
          present: jax.Array, sharpness: jax.Array | None = None) -> jax.Array:
     """Sum of squared errors over the samples that are present and all outputs."""
-    _, _, out = _activities(theta, sizes, activation, x, sharpness)
+    _, _, out = activities(theta, sizes, activation, x, sharpness)
     return jnp.sum(present * (out - y.T) ** 2)
 
 
@@ -113,10 +113,10 @@ def gram_parts(theta: jax.Array, sizes: Sequence[int], activation: Activation, x
 
     Symmetric parts are computed once: together they are about a quarter as large as the matrix.
     """
-    inputs, slopes, out = _activities(theta, sizes, activation, x, sharpness)
+    inputs, slopes, out = activities(theta, sizes, activation, x, sharpness)
     weights, _ = unflatten(theta, sizes)
     residual = (out - y.T) * present
-    deltas = _sensitivities(weights, slopes, present)
+    deltas = sensitivities(weights, slopes, present)
     gradients = [(jnp.sum(residual[:, None] * d, axis=0) @ h.T).reshape(-1)
                  for d, h in zip(deltas, inputs[:-1], strict=True)]
     gradients.append((residual @ inputs[-1].T).reshape(-1))
@@ -145,7 +145,7 @@ def assemble(parts: Parts, sizes: Sequence[int]) -> jax.Array:
     return jnp.block([[rows[j][i - j].T for j in range(i)] + rows[i] for i in range(len(rows))])
 
 
-def _sensitivities(weights: Sequence[jax.Array], slopes: Sequence[jax.Array],
+def sensitivities(weights: Sequence[jax.Array], slopes: Sequence[jax.Array],
                    present: jax.Array) -> list[jax.Array]:
     """Derivatives ``(outputs, hidden, samples)`` of the outputs by each hidden preactivation."""
     deltas: list[jax.Array] = []

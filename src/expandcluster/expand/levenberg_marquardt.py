@@ -16,13 +16,14 @@ import jax.numpy as jnp
 
 from expandcluster.activations import Activation
 from expandcluster.expand.each_student import End, chunks, each_student
-from expandcluster.expand.gauss_newton import assemble, gram_parts, loss
+from expandcluster.expand.gauss_newton import assemble, gram_parts, loss, parameter_count
+from expandcluster.expand.matrix_free import matrix_free
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.networks import Population
 from expandcluster.options import LMOptions
 from expandcluster.precision import in_float64
 
-__all__ = ["levenberg_marquardt"]
+__all__ = ["fits", "levenberg_marquardt"]
 
 _CREEPING, _CREEPING_STEPS = 0.1, 20  # see LMOptions.creep
 
@@ -48,6 +49,9 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
                         sharpness: float | None = None) -> TrainedPopulation:
     """Train every student to ``samples.floor``, or until it makes no progress.
 
+    Students whose matrix J'J is larger than ``options.largest_matrix`` are trained without it, see
+    :func:`expandcluster.expand.matrix_free.matrix_free`.
+
     Args:
         population: the students; pruned neurons stay pruned.
         samples: queries and answers.
@@ -61,6 +65,8 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
     """
     options = options or LMOptions()
     sizes = population.sizes
+    if not fits(sizes, options):
+        return matrix_free(population, samples, activation, options, seed=seed, sharpness=sharpness)
     x, y, present = chunks(samples, sizes, options.memory)
     total = samples.total_variance or 1.0
     run = functools.partial(
@@ -70,6 +76,11 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
         sizes=sizes, activation=activation,
     )
     return each_student(run, population, samples, unit=1.0 / total)
+
+
+def fits(sizes: tuple[int, ...], options: LMOptions) -> bool:
+    """Whether the matrix J'J of one student of these layer sizes may be made."""
+    return 8 * parameter_count(sizes) ** 2 <= options.largest_matrix
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))

@@ -10,6 +10,9 @@ from expandcluster.networks import Network
 
 __all__ = ["Coordinates"]
 
+_CONSTANT = 1e-9  # an input that varies by less than this share of its size does not vary
+_NULL = 1e-13  # variance, over the largest, of a direction in which rows do not vary
+
 
 @dataclasses.dataclass(frozen=True)
 class Coordinates:
@@ -27,6 +30,29 @@ class Coordinates:
     center: np.ndarray
     unit: np.ndarray
     basis: np.ndarray | None = None
+
+    @classmethod
+    def of_rows(cls, rows: np.ndarray) -> Coordinates:
+        """Coordinates in which given rows ``(samples, inputs)`` have mean 0 and, on average, variance 1.
+
+        Each input is measured by its range: inputs in different units become alike, but a pixel that few images
+        use is not blown up, as its standard deviation would do; students then learn far more slowly. Directions
+        in which the rows do not vary are left out.
+        """
+        center, reach = rows.mean(axis=0), np.ptp(rows, axis=0)
+        varies = reach > _CONSTANT * np.maximum(np.abs(rows).max(axis=0), 1e-300)
+        if not varies.any():
+            return cls(center, np.ones(len(center)))
+        scaled = (rows[:, varies] - center[varies]) / reach[varies]
+        size = float(np.sqrt(np.mean(scaled**2)))
+        unit = np.where(varies, reach * size, 1.0)
+        values, vectors = np.linalg.eigh(scaled.T @ scaled)
+        kept = values > _NULL * values[-1]
+        if kept.all() and varies.all():
+            return cls(center, unit)
+        basis = np.zeros((len(center), int(kept.sum())))
+        basis[varies] = vectors[:, kept][:, ::-1]
+        return cls(center, unit, basis)
 
     @property
     def size(self) -> int:

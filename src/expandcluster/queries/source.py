@@ -65,7 +65,7 @@ class Source:
         self._allowed = Region.of(options.domain, teacher.inputs, np.float64)  # given rows are asked as they are
         self.sampler = open_sampler(options, self.region, inputs)
         self.inputs = None if options.sampler == "around" else inputs
-        self.coordinates = Coordinates(self.sampler.center, self.sampler.unit)
+        self.coordinates = self._unreduced()
         self.ledger = Ledger(teacher, options.max_queries, answers)
         self.link = Link()
         self.floor = 0.0
@@ -88,13 +88,23 @@ class Source:
         return self.ledger.available
 
     @property
+    def given(self) -> np.ndarray | None:
+        """The only inputs ``(rows, inputs)`` there are answers to; ``None`` where inputs may be chosen."""
+        return self.inputs
+
+    def _unreduced(self) -> Coordinates:
+        if self.given is not None:
+            return Coordinates.of_rows(self.given)
+        return Coordinates(self.sampler.center, self.sampler.unit)
+
+    @property
     def basis(self) -> np.ndarray | None:
         """Orthonormal columns ``(inputs, rank)`` in units of the sampler, if training keeps to a subspace."""
         return self.coordinates.basis
 
     @basis.setter
     def basis(self, basis: np.ndarray | None) -> None:
-        coordinates = Coordinates(self.sampler.center, self.sampler.unit, basis)
+        coordinates = self._unreduced() if basis is None else Coordinates(self.sampler.center, self.sampler.unit, basis)
         self.coordinates = coordinates
         if basis is not None and self.region.bounded:  # the slice may reach further than the box's own unit
             rng = np.random.default_rng(0)
@@ -129,7 +139,7 @@ class Source:
         """From now on take the answers before this link, and draw the inputs in as it says."""
         self.link = link
         self.sampler = self.sampler.scaled(link.shrink)
-        self.coordinates = Coordinates(self.sampler.center, self.sampler.unit)
+        self.coordinates = self._unreduced()
 
     def pilot(self, count: int) -> np.ndarray:
         """The first inputs ``(at most count, inputs)`` ever asked, the same for every seed."""
@@ -290,12 +300,16 @@ class TableSource(Source):
     def __init__(self, teacher: TableTeacher, options: QueryOptions, seed: int) -> None:
         super().__init__(teacher, dataclasses.replace(options, sampler="auto"), seed)
         self.sampler = Around.of(self.region, teacher.x, 0.0)
-        self.coordinates = Coordinates(self.sampler.center, self.sampler.unit)
         order = np.random.default_rng([seed, 4]).permutation(len(teacher.x))
         held = max(len(order) // 10, 2)
         limit = options.max_queries or len(order)
         self._used = min(len(order), limit)
         self._rows = {"held out": order[:held], "check": order[:held], "train": order[held:limit]}
+
+    @property
+    def given(self) -> np.ndarray:
+        """The inputs of the table ``(rows, inputs)``."""
+        return self.teacher.x
 
     @property
     def queries(self) -> int:

@@ -13,6 +13,7 @@ from expandcluster.queries.source import Source
 
 __all__ = ["fine_tune", "samples_to_tune", "tune"]
 
+_ROWS = 100_000  # given inputs beyond which more only take time
 _OPTIONS = LMOptions(steps=150, patience=8, damping=1e-8)
 
 
@@ -39,5 +40,7 @@ def tune(network: Network, samples: Samples) -> tuple[Network, float, int]:
 
 
 def samples_to_tune(network: Network, source: Source) -> int:
-    """Three answers for each parameter, or as many as the students have seen."""
+    """Three answers for each parameter, or as many as the students have seen; of given inputs more, they cost nothing."""
+    if source.given is not None:
+        return min(len(source.given), _ROWS)
     return max(source.options.least_samples, source.drawn, -(-3 * network.parameters // network.sizes[-1]))

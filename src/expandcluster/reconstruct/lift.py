@@ -77,7 +77,7 @@ def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, p
         progress: told of the steps' loss.
     """
     where = source.coordinates
-    if network is None or where.basis is None:
+    if network is None or where.basis is None or source.given is not None:
         return Lift(None if network is None else where.lift(network), np.zeros((0, 0)), 0.0)
     points = _base_points(network, source, probe, np.random.default_rng([seed, 7]))
     if not len(points):  # the budget is spent: the basis is all there is to go by

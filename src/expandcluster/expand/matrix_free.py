@@ -1,0 +1,179 @@
+"""Levenberg-Marquardt without its matrix, for students whose J'J would be too large: inexact steps by conjugate gradients.
+
+Every step solves (J'J + lambda I) step = -J'r by conjugate gradients, each of whose iterations costs about
+four passes of the samples through the student. They are preconditioned by Kronecker factors (Martens and Grosse 2015):
+J'J is nearly block diagonal with one block for each layer, the Kronecker product of A, the second moments of the
+layer's inputs, and S, those of the derivatives of the outputs by its preactivations. Damping is Nielsen's,
+as in levenberg_marquardt.py.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from expandcluster.activations import Activation
+from expandcluster.expand.each_student import End, each_student
+from expandcluster.expand.gauss_newton import activities, sensitivities, unflatten
+from expandcluster.expand.population import Samples, Status, TrainedPopulation
+from expandcluster.networks import Population, forward
+from expandcluster.options import LMOptions
+from expandcluster.precision import in_float64
+
+__all__ = ["matrix_free"]
+
+_INNER = 60  # most iterations of conjugate gradients in a step
+_INEXACT = 1e-2  # they end when the residual is this share of the gradient, in the norm of the preconditioner
+_CREEPING, _CREEPING_STEPS = 0.1, 20  # see LMOptions.creep
+
+Factors = list[tuple[jax.Array, jax.Array, jax.Array, jax.Array]]  # eigenvalues and vectors of A and S of each layer
+
+
+class _State(NamedTuple):
+    theta: jax.Array
+    loss: jax.Array
+    gradient_norm: jax.Array
+    damping: jax.Array
+    growth: jax.Array
+    step: jax.Array
+    mark: jax.Array  # loss when progress was last seen
+    marked_at: jax.Array  # step of that
+    stop: jax.Array
+
+
+@in_float64
+def matrix_free(population: Population, samples: Samples, activation: Activation, options: LMOptions | None = None, *,
+                seed: int = 0, sharpness: float | None = None) -> TrainedPopulation:
+    """Train every student to ``samples.floor``, or until it makes no progress.
+
+    Args:
+        population: the students; pruned neurons stay pruned.
+        samples: queries and answers.
+        activation: of the hidden layers.
+        options: see :class:`LMOptions`.
+        seed: not used, the method is deterministic; part of the trainers' contract.
+        sharpness: train the smooth stand-in of a kinked activation instead.
+
+    Returns:
+        The trained students, each with status, relative loss, gradient norm and steps.
+    """
+    options = options or LMOptions()
+    total = samples.total_variance or 1.0
+    x = jnp.asarray(samples.x)
+    ones = jnp.ones((len(x), 1))
+    first = _eigen(jnp.concatenate([x, ones], axis=1))
+    run = functools.partial(
+        _train, x=x, y=jnp.asarray(samples.y), first=first, total=jnp.asarray(total), target=samples.floor,
+        sharpness=None if sharpness is None else jnp.asarray(sharpness), damping=options.damping, steps=options.steps,
+        patience=options.patience, progress=options.progress, creep=options.creep or 0.0, sizes=population.sizes,
+        activation=activation,
+    )
+    return each_student(run, population, samples, unit=1.0)
+
+
+@functools.partial(jax.jit, static_argnames=("sizes", "activation"))
+def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, first: tuple[jax.Array, jax.Array],
+           total: jax.Array, target: jax.Array, sharpness: jax.Array | None, damping: jax.Array, steps: jax.Array,
+           patience: jax.Array, progress: jax.Array, creep: jax.Array, sizes: tuple[int, ...],
+           activation: Activation) -> End:
+    """One student from start to end; the loss is the relative one."""
+
+    def residual(theta: jax.Array) -> jax.Array:
+        weights, biases = unflatten(theta, sizes)
+        return (forward(weights, biases, activation, x, sharpness) - y) / jnp.sqrt(total)
+
+    def loss_of(theta: jax.Array) -> jax.Array:
+        return jnp.sum(residual(theta) ** 2)
+
+    def advance(state: _State) -> _State:
+        r, jacobian = jax.linearize(residual, state.theta)
+        _, transposed = jax.vjp(residual, state.theta)
+        gradient = transposed(r)[0] * free
+        factors = _factors(state.theta, x, sizes, activation, sharpness, first, total)
+        lam = state.damping
+
+        def product(v: jax.Array) -> jax.Array:
+            return transposed(jacobian(v))[0] * free
+
+        move, predicted = _solve(product, lambda v: _precondition(v, factors, sizes, lam) * free, gradient, lam)
+        trial = state.theta + move
+        lost = loss_of(trial)
+        gain = (state.loss - lost) / jnp.maximum(predicted, 1e-300)
+        accept = jnp.isfinite(lost) & (lost < state.loss)
+        shrink = jnp.maximum(1.0 / 3.0, 1.0 - (2.0 * jnp.minimum(gain, 1.0) - 1.0) ** 3)
+        step, now = state.step + 1, jnp.where(accept, lost, state.loss)
+        creeps = now < creep
+        moved = now < jnp.where(creeps, _CREEPING, 1.0 - progress) * state.mark
+        wait = jnp.where(creeps, jnp.minimum(_CREEPING_STEPS, patience), patience)
+        mark, marked_at = jnp.where(moved, now, state.mark), jnp.where(moved, step, state.marked_at)
+        lam = jnp.maximum(jnp.where(accept, lam * shrink, lam * state.growth), 1e-16 * largest)
+        stop = (now <= target) | (step - marked_at >= wait) | (lam > 1e16 * largest)
+        return _State(jnp.where(accept, trial, state.theta), now, jnp.linalg.norm(gradient), lam,
+                      jnp.where(accept, 2.0, 2.0 * state.growth), step, mark, marked_at, stop)
+
+    lost = loss_of(theta)
+    largest = jnp.max(jnp.stack([e_a.max() * e_s.max() for e_a, _, e_s, _ in
+                                 _factors(theta, x, sizes, activation, sharpness, first, total)]))
+    begin = _State(theta, lost, jnp.asarray(jnp.inf), damping * largest, jnp.asarray(2.0), jnp.asarray(0), lost,
+                   jnp.asarray(0), (lost <= target) | ~jnp.isfinite(lost))
+    end = jax.lax.while_loop(lambda s: ~s.stop & (s.step < steps), advance, begin)
+    status = jnp.where(end.stop, int(Status.STALLED), int(Status.STEPS))
+    return End(end.theta, end.loss, 2 * end.gradient_norm, end.step, status)
+
+
+def _solve(product, precondition, gradient: jax.Array, lam: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """The step by preconditioned conjugate gradients, and the fall of the loss that the linear model predicts."""
+    def go(state: tuple) -> tuple:
+        move, r, direction, size, count = state
+        image = product(direction) + lam * direction
+        alpha = size / jnp.maximum(jnp.vdot(direction, image), 1e-300)
+        move, r = move + alpha * direction, r - alpha * image
+        z = precondition(r)
+        fresh = jnp.vdot(r, z)
+        return move, r, z + fresh / jnp.maximum(size, 1e-300) * direction, fresh, count + 1
+
+    r = -gradient
+    z = precondition(r)
+    size = jnp.vdot(r, z)
+    move, r, *_ = jax.lax.while_loop(lambda s: (s[4] < _INNER) & (s[3] > _INEXACT**2 * size), go,
+                                     (jnp.zeros_like(r), r, z, size, 0))
+    # |r|^2 falls by -(2 g'd + d'Gd), and Gd = -g - lam d - r
+    return move, -jnp.vdot(gradient, move) + lam * jnp.vdot(move, move) + jnp.vdot(r, move)
+
+
+def _factors(theta: jax.Array, x: jax.Array, sizes: Sequence[int], activation: Activation,
+             sharpness: jax.Array | None, first: tuple[jax.Array, jax.Array], total: jax.Array) -> Factors:
+    """Eigenvalues and vectors of both Kronecker factors of each layer's block of J'J."""
+    inputs, slopes, _ = activities(theta, sizes, activation, x, sharpness)
+    weights, _ = unflatten(theta, sizes)
+    moments = [first, *(_eigen(h.T) for h in inputs[1:])]
+    found = []
+    for a, delta in zip(moments, [*sensitivities(weights, slopes, jnp.ones(len(x))), None], strict=True):
+        if delta is None:  # the outputs themselves
+            values, vectors = jnp.full(sizes[-1], 1.0 / total), jnp.eye(sizes[-1])
+        else:
+            flat = delta.transpose(1, 0, 2).reshape(delta.shape[1], -1)
+            values, vectors = jnp.linalg.eigh(flat @ flat.T / (len(x) * total))
+        found.append((jnp.maximum(a[0], 0.0), a[1], jnp.maximum(values, 0.0), vectors))
+    return found
+
+
+def _eigen(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+    values, vectors = jnp.linalg.eigh(rows.T @ rows)
+    return values, vectors
+
+
+def _precondition(v: jax.Array, factors: Factors, sizes: Sequence[int], lam: jax.Array) -> jax.Array:
+    """(A x S + lam I)^-1 v, layer by layer."""
+    parts, start = [], 0
+    for (into, out), (e_a, v_a, e_s, v_s) in zip(itertools.pairwise(sizes), factors, strict=True):
+        block = v[start : start + out * (into + 1)].reshape(out, into + 1)
+        turned = v_s.T @ block @ v_a / (e_s[:, None] * e_a[None, :] + lam)
+        parts.append((v_s @ turned @ v_a.T).reshape(-1))
+        start += block.size
+    return jnp.concatenate(parts)
