@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-
-import jax
-import jax.numpy as jnp
 import numpy as np
 
+from expandcluster.error_bars import error_bars, names_of_undetermined
+from expandcluster.error_bars_large import large_error_bars
 from expandcluster.expand.expand import Students
-from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.expand.population import Samples
-from expandcluster.identifiability import analyse
 from expandcluster.networks import Network
-from expandcluster.precision import in_float64
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import Source
 from expandcluster.reconstruct.fine_tune import samples_to_tune
 from expandcluster.reconstruct.layers import Reconstruction
 from expandcluster.reconstruct.lift import Lift
+from expandcluster.reconstruct.polish import may_polish
 from expandcluster.results import Certificate, Verdict
 from expandcluster.symmetry_moves import unit_norm
 
@@ -26,6 +22,8 @@ __all__ = ["certify", "error_bars", "judge"]
 
 _SURE = 5.0  # standard deviations that must fit into the tolerance
 _DRAWS, _UNLUCKY, _MOST_EXPLAINED = 4, 10.0, 1e-6  # of errors of lifted weights: what they may explain
+_LARGE = 3000  # parameters of a network whose Jacobian is not decomposed
+_LASTING = 0.05  # spread of an input, over the largest, that makes its weights part of a neuron's norm
 _CHECK, _FAR = 600, 200  # held-out samples where students learn, and far from there
 
 
@@ -48,17 +46,27 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     if lifted.bars.size:
         bars = _lifted_bars(lifted, network, error_bars(network, samples, noise)[0],
                             source.coordinates.center)
+    elif source.given is not None and network.parameters > _LARGE and may_polish(network):
+        bars = large_error_bars(network, source.coordinates, samples, noise, _lasting(samples, source))
     else:
         samples = (source.full(lifted.tuned) if lifted.tuned else
                    Samples(source.coordinates.outside(samples.x), samples.y))
-        bars = error_bars(lifted.network, samples, noise)[0]
+        lasting = None if source.given is None else _lasting(source.samples(len(samples.x)), source)
+        bars = error_bars(lifted.network, samples, noise, lasting)[0]
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
     size = max(float(np.abs(p).max()) for p in (*lifted.network.weights, *lifted.network.biases))
     support = min(int(layer.support.min()) for layer in reconstruction.layers)
     loss = _held_out_loss(lifted.network, network, source)
     explained = _explained(lifted, network, source, probe) if lifted.bars.size else 0.0
-    return Certificate(loss, probe.noise_floor, bars, largest / size, _names(bars), support, students.at_floor,
-                       explained)
+    return Certificate(loss, probe.noise_floor, bars, largest / size, names_of_undetermined(bars), support,
+                       students.at_floor, explained)
+
+
+def _lasting(samples: Samples, source: Source) -> np.ndarray:
+    """Which of the teacher's inputs vary enough for their weights to be known, if any are; samples in coordinates."""
+    where = source.coordinates
+    spread = (where.outside(samples.x) / where.unit).std(axis=0)
+    return spread >= _LASTING * spread.max()
 
 
 def _explained(lifted: Lift, network: Network, source: Source, probe: Probe) -> float:
@@ -132,52 +140,3 @@ def judge(certificate: Certificate | None, students: Students, probe: Probe, *, 
     if probe.changing or not _SURE * certificate.largest_error_bar <= probe.tolerance:
         return Verdict.IMPRECISE
     return Verdict.EXACT
-
-
-@in_float64
-def error_bars(network: Network, samples: Samples,
-               noise: float = 0.0) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:
-    """One standard deviation of every parameter in canonical form, from ``s^2 (J'J)^+``.
-
-    Args:
-        network: at a minimum of the loss.
-        samples: queries ``(samples, inputs)`` and answers.
-        noise: standard deviation of the answers' errors relative to their spread; the residuals'
-            own size is taken where it is larger.
-
-    Returns:
-        Arrays shaped as ``W_1, b_1, W_2, ...``, NaN for undetermined parameters, and their names.
-    """
-    found = analyse(network, samples.x)
-    theta, vt, null = found.theta, found.directions, found.null
-    canonical = np.asarray(jax.jacfwd(functools.partial(_canonical, network))(theta)) / found.column[None, :]
-    residual = network(samples.x) - samples.y
-    freedom = max(residual.size - len(theta), 1)
-    variance = max(float(np.sum(residual**2)) / freedom, noise**2 * samples.total_variance / samples.answers)
-    inverse = np.where(null, 0.0, 1.0 / np.where(null, 1.0, found.values))
-    bars = np.sqrt(variance) * np.linalg.norm(canonical @ vt.T * inverse, axis=1)
-    loose = np.linalg.norm(canonical @ vt.T[:, null], axis=1) > 1e-6 * np.linalg.norm(canonical, axis=1)
-    bars[loose] = np.nan
-    weights, biases = unflatten(jnp.asarray(bars), network.sizes)
-    arrays = tuple(np.asarray(a) for pair in zip(weights, biases, strict=True) for a in pair)
-    return arrays, _names(arrays)
-
-
-def _canonical(network: Network, theta: jax.Array) -> jax.Array:
-    """Parameters in canonical form: unit-norm incoming weights for homogeneous activations."""
-    weights, biases = unflatten(theta, network.sizes)
-    if network.activation.symmetry.homogeneous:
-        for i in range(len(weights) - 1):
-            norm = jnp.linalg.norm(weights[i], axis=1)
-            norm = jnp.where(norm > 0, norm, 1.0)
-            weights[i], biases[i] = weights[i] / norm[:, None], biases[i] / norm
-            weights[i + 1] = weights[i + 1] * norm[None, :]
-    return flatten(weights, biases)
-
-
-def _names(arrays: tuple[np.ndarray, ...]) -> tuple[str, ...]:
-    names = []
-    for place, array in enumerate(arrays):
-        layer, kind = place // 2 + 1, "Wb"[place % 2]
-        names += [f"{kind}{layer}[{','.join(map(str, at))}]" for at in np.argwhere(np.isnan(array))]
-    return tuple(names)

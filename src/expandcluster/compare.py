@@ -21,7 +21,7 @@ from expandcluster.activations import Symmetry
 from expandcluster.errors import BadInput
 from expandcluster.networks import Network
 from expandcluster.results import Recovery
-from expandcluster.symmetry_moves import centre_outputs, permute, reflect, unit_norm
+from expandcluster.symmetry_moves import centre_outputs, permute, reflect, rescale, unit_norm
 from expandcluster.teachers.links import check_output
 
 __all__ = ["Comparison", "compare"]
@@ -37,6 +37,9 @@ class Comparison:
         sizes_match: whether they are equal.
         max_parameter_error: largest absolute difference over all weights and biases, divided by
             the largest absolute parameter of the truth; infinite where the sizes differ.
+        determined_error: the same over the parameters that the queries determine, which are those with an error bar;
+            all of them where a network is compared, and not a recovery. Incoming weights of positively homogeneous
+            neurons are divided by the norm of those that are determined.
         exact: whether the sizes match and that error is within the tolerance.
         permutations: for each hidden layer, the index of the recovered neuron matched to each
             true neuron; empty where the sizes differ.
@@ -50,6 +53,7 @@ class Comparison:
     true_sizes: tuple[int, ...]
     sizes_match: bool
     max_parameter_error: float
+    determined_error: float
     exact: bool
     permutations: tuple[tuple[int, ...], ...]
     aligned: Network | None
@@ -87,17 +91,20 @@ def compare(network: Network | Recovery, truth: Network, *, tolerance: float = 1
     recovered, truth = _comparable(network, truth, tolerance, output)
     canonical = unit_norm(truth)
     sizes_match = recovered.sizes == truth.sizes
-    error = math.inf
+    error = determined = math.inf
     permutations: tuple[tuple[int, ...], ...] = ()
     aligned: Network | None = None
     if sizes_match:
         aligned, permutations = _align(unit_norm(recovered), canonical)
-        error = _largest_difference(aligned, canonical)
+        error = determined = _largest_difference(aligned, canonical)
+        if (bars := _bars(network, recovered)) is not None:
+            determined = _determined_difference(aligned, canonical, bars, permutations)
     return Comparison(
         sizes=recovered.sizes,
         true_sizes=truth.sizes,
         sizes_match=sizes_match,
         max_parameter_error=error,
+        determined_error=determined,
         exact=sizes_match and error <= tolerance,
         permutations=permutations,
         aligned=aligned,
@@ -187,6 +194,36 @@ def _largest_difference(network: Network, truth: Network) -> float:
     difference = max(float(np.abs(a - b).max()) for a, b in pairs)
     largest = max(float(np.abs(a).max()) for a in (*truth.weights, *truth.biases))
     return difference / largest if largest > 0 else (0.0 if difference == 0 else math.inf)
+
+
+def _bars(recovery: object, network: Network) -> tuple[np.ndarray, ...] | None:
+    """Error bars shaped as ``W_1, b_1, W_2, ...`` where some parameters of the recovered network have none."""
+    bars = getattr(getattr(recovery, "certificate", None), "error_bars", ())
+    fits = [b.shape for b in bars] == [a.shape for pair in zip(network.weights, network.biases, strict=True)
+                                       for a in pair]
+    return tuple(bars) if fits and any(np.isnan(b).any() for b in bars) else None
+
+
+def _determined_difference(network: Network, truth: Network, bars: tuple[np.ndarray, ...],
+                           permutations: tuple[tuple[int, ...], ...]) -> float:
+    """Largest difference of the parameters that have an error bar, over the largest of them; infinite without any."""
+    known = [~np.isnan(b) for b in bars]
+    for layer, order in enumerate(permutations):
+        known[2 * layer], known[2 * layer + 1] = known[2 * layer][list(order)], known[2 * layer + 1][list(order)]
+        known[2 * layer + 2] = known[2 * layer + 2][:, list(order)]
+    if truth.activation.symmetry.homogeneous:
+        network, truth = (rescale(n, 1, 1.0 / _norms(n.weights[0] * known[0])) for n in (network, truth))
+    found, true = ([a for pair in zip(n.weights, n.biases, strict=True) for a in pair] for n in (network, truth))
+    if not any(k.any() for k in known):
+        return math.inf
+    difference = max(float(np.abs(a - b)[k].max(initial=0.0)) for a, b, k in zip(found, true, known, strict=True))
+    largest = max(float(np.abs(b)[k].max(initial=0.0)) for b, k in zip(true, known, strict=True))
+    return difference / largest if largest > 0 else difference
+
+
+def _norms(rows: np.ndarray) -> np.ndarray:
+    norms = np.linalg.norm(rows, axis=1)
+    return np.where(norms > 0, norms, 1.0)
 
 
 def _overhead(found: int, true: int) -> float:

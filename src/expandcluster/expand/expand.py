@@ -11,7 +11,7 @@ import numpy as np
 
 from expandcluster.activations import Activation
 from expandcluster.expand.gauss_newton import parameter_count, step_work
-from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
 from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.expand.prune import prune
 from expandcluster.expand.trainers import train
@@ -29,6 +29,7 @@ _PROMISING = 1e-3  # relative loss of a student that another start may bring to 
 _MOST = 0.9  # share of the held-out samples on which a student must be right that has seen more samples
 _MORE = 4  # times as many samples for students that do not generalise
 _IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
+_ROUGH = 1e-8  # relative loss to which students are trained that are too large for exact steps
 _LARGE = 800  # parameters of a student that takes long
 _PAIR = 2  # of them at least are trained side by side: one may fail
 _MANY = 4  # outputs that together tell so much of each neuron that shallow students need to be less wide
@@ -127,11 +128,20 @@ def quick_look(source: Source, activation: Activation, hidden_layers: int, place
 
 
 def samples_for(source: Source, sizes: Sequence[int]) -> Samples:
-    """Training samples for students of ``sizes``: so many answers for each parameter, if there are so many."""
+    """Training samples for students of ``sizes``: so many answers for each parameter, if there are so many.
+
+    Students that are too large for exact steps are trained to a floor of 1e-8: their neurons can be told apart from
+    there on, and the merged network, which is smaller, is taken to the teacher's.
+    """
     source.held_out(_HELD_OUT)  # first, so that a small budget cannot leave it out
     queries = source.options
     wanted = math.ceil(queries.per_parameter * parameter_count(sizes) / sizes[-1])
-    return source.samples(max(queries.least_samples, wanted))
+    samples = source.samples(max(queries.least_samples, wanted))
+    return samples if fits(tuple(sizes), LMOptions()) else _roughly(samples)
+
+
+def _roughly(samples: Samples) -> Samples:
+    return dataclasses.replace(samples, floor=max(samples.floor, _ROUGH))
 
 
 def _enough(samples: Samples, sizes: Sequence[int]) -> bool:
@@ -253,7 +263,7 @@ class _Pool:
         """
         strays = []
         for network, loss in zip(networks, losses.tolist(), strict=True):
-            if loss <= samples.floor and self._right_share(network) >= share:
+            if loss <= samples.floor and self._right_share(network, samples.floor) >= share:
                 self.floor_networks.append(network)
                 self.floor_losses.append(loss)
                 continue
@@ -265,11 +275,11 @@ class _Pool:
         self.overfitted += len(strays)
         return strays
 
-    def _right_share(self, network: Network) -> float:
+    def _right_share(self, network: Network, floor: float) -> float:
         held_out = self.source.held_out(_HELD_OUT)
         error = np.sum((network(held_out.x) - held_out.y) ** 2, axis=1)
         unit = held_out.total_variance / len(error) or 1.0
-        return float(np.mean(error <= 1e5 * max(held_out.floor, 1e-26) * unit))
+        return float(np.mean(error <= 1e5 * max(floor, 1e-26) * unit))
 
     def smallest(self) -> tuple[int, ...]:
         """Hidden sizes of the smallest student at the floor."""

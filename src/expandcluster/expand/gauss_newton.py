@@ -22,8 +22,8 @@ import numpy as np
 from expandcluster.activations import Activation
 from expandcluster.networks import Array
 
-__all__ = ["activities", "assemble", "bytes_per_sample", "flatten", "gram", "gram_parts", "loss", "parameter_count", "sensitivities", "step_work",
-           "unflatten"]
+__all__ = ["activities", "assemble", "bytes_per_sample", "flatten", "gram", "gram_parts", "loss", "parameter_count",
+           "sensitivities", "step_work", "unflatten"]
 
 Parts = tuple[tuple[jax.Array, ...], ...]
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from expandcluster.activations import Activation
 from expandcluster.expand.each_student import End, chunks, each_student
-from expandcluster.expand.gauss_newton import assemble, gram_parts, loss, parameter_count
+from expandcluster.expand.gauss_newton import assemble, bytes_per_sample, gram_parts, loss, parameter_count
 from expandcluster.expand.matrix_free import matrix_free
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.networks import Population
@@ -26,6 +26,7 @@ from expandcluster.precision import in_float64
 __all__ = ["fits", "levenberg_marquardt"]
 
 _CREEPING, _CREEPING_STEPS = 0.1, 20  # see LMOptions.creep
+_MOST_PAIRS = 2**20  # bytes of the products of pairs of a layer's inputs for one sample
 
 Chunk = tuple[jax.Array, jax.Array, jax.Array]  # x, y, present
 
@@ -49,7 +50,7 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
                         sharpness: float | None = None) -> TrainedPopulation:
     """Train every student to ``samples.floor``, or until it makes no progress.
 
-    Students whose matrix J'J is larger than ``options.largest_matrix`` are trained without it, see
+    Students whose matrix J'J is too large, or would take too long, are trained without it, see :func:`fits` and
     :func:`expandcluster.expand.matrix_free.matrix_free`.
 
     Args:
@@ -79,8 +80,12 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
 
 
 def fits(sizes: tuple[int, ...], options: LMOptions) -> bool:
-    """Whether the matrix J'J of one student of these layer sizes may be made."""
-    return 8 * parameter_count(sizes) ** 2 <= options.largest_matrix
+    """Whether the matrix J'J of one student of these layer sizes is made.
+
+    It must not be larger than the options allow; and where layers have hundreds of inputs, whose products of pairs it
+    is made of, steps without it are faster.
+    """
+    return 8 * parameter_count(sizes) ** 2 <= options.largest_matrix and bytes_per_sample(sizes) <= _MOST_PAIRS
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))

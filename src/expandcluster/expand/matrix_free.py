@@ -1,4 +1,4 @@
-"""Levenberg-Marquardt without its matrix, for students whose J'J would be too large: inexact steps by conjugate gradients.
+"""Levenberg-Marquardt without its matrix, for students whose J'J would be too large: inexact steps.
 
 Every step solves (J'J + lambda I) step = -J'r by conjugate gradients, each of whose iterations costs about
 four passes of the samples through the student. They are preconditioned by Kronecker factors (Martens and Grosse 2015):
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -32,6 +32,8 @@ _INEXACT = 1e-2  # they end when the residual is this share of the gradient, in 
 _CREEPING, _CREEPING_STEPS = 0.1, 20  # see LMOptions.creep
 
 Factors = list[tuple[jax.Array, jax.Array, jax.Array, jax.Array]]  # eigenvalues and vectors of A and S of each layer
+
+Linear = Callable[[jax.Array], jax.Array]
 
 
 class _State(NamedTuple):
@@ -126,7 +128,7 @@ def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, fir
     return End(end.theta, end.loss, 2 * end.gradient_norm, end.step, status)
 
 
-def _solve(product, precondition, gradient: jax.Array, lam: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _solve(product: Linear, precondition: Linear, gradient: jax.Array, lam: jax.Array) -> tuple[jax.Array, jax.Array]:
     """The step by preconditioned conjugate gradients, and the fall of the loss that the linear model predicts."""
     def go(state: tuple) -> tuple:
         move, r, direction, size, count = state

@@ -36,8 +36,8 @@ class Coordinates:
         """Coordinates in which given rows ``(samples, inputs)`` have mean 0 and, on average, variance 1.
 
         Each input is measured by its range: inputs in different units become alike, but a pixel that few images
-        use is not blown up, as its standard deviation would do; students then learn far more slowly. Directions
-        in which the rows do not vary are left out.
+        use is not blown up, as its standard deviation would do: students then learn far more slowly. The axes are
+        the rows' principal ones, without those along which they do not vary.
         """
         center, reach = rows.mean(axis=0), np.ptp(rows, axis=0)
         varies = reach > _CONSTANT * np.maximum(np.abs(rows).max(axis=0), 1e-300)
@@ -48,8 +48,6 @@ class Coordinates:
         unit = np.where(varies, reach * size, 1.0)
         values, vectors = np.linalg.eigh(scaled.T @ scaled)
         kept = values > _NULL * values[-1]
-        if kept.all() and varies.all():
-            return cls(center, unit)
         basis = np.zeros((len(center), int(kept.sum())))
         basis[varies] = vectors[:, kept][:, ::-1]
         return cls(center, unit, basis)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 
-from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network, stack
 from expandcluster.options import LMOptions
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.source import Source
+from expandcluster.reconstruct.polish import may_polish, polish
 
 __all__ = ["fine_tune", "samples_to_tune", "tune"]
 
 _ROWS = 100_000  # given inputs beyond which more only take time
+_NEAR = 1e-10  # relative loss to which inexact steps bring a large network
 _OPTIONS = LMOptions(steps=150, patience=8, damping=1e-8)
 
 
@@ -34,13 +36,29 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
 
 def tune(network: Network, samples: Samples) -> tuple[Network, float, int]:
     """All parameters trained on ``samples`` until the loss falls no more; also the relative loss, and steps taken."""
+    if not fits(network.sizes, _OPTIONS):
+        return _tune_large(network, samples)
     trained = levenberg_marquardt(stack([network], network.sizes), dataclasses.replace(samples, floor=0.0),
                                   network.activation, _OPTIONS)
     return trained.population.network(0, network.activation), float(trained.loss[0]), int(trained.steps[0])
 
 
+def _tune_large(network: Network, samples: Samples) -> tuple[Network, float, int]:
+    """Inexact steps from afar, and where one J'J of it can be made, more exact ones from nearby."""
+    trained = levenberg_marquardt(stack([network], network.sizes), dataclasses.replace(samples, floor=_NEAR),
+                                  network.activation, LMOptions(steps=150, patience=8, damping=1e-6))
+    network, loss, steps = trained.population.network(0, network.activation), float(trained.loss[0]), trained.steps[0]
+    if not may_polish(network):
+        trained = levenberg_marquardt(stack([network], network.sizes), dataclasses.replace(samples, floor=0.0),
+                                      network.activation, _OPTIONS)
+        return (trained.population.network(0, network.activation), float(trained.loss[0]),
+                int(steps + trained.steps[0]))
+    network, loss, more = polish(network, dataclasses.replace(samples, floor=0.0))
+    return network, loss, int(steps + more)
+
+
 def samples_to_tune(network: Network, source: Source) -> int:
-    """Three answers for each parameter, or as many as the students have seen; of given inputs more, they cost nothing."""
+    """Three answers for each parameter, or as many as the students have seen; all of given inputs, which are free."""
     if source.given is not None:
         return min(len(source.given), _ROWS)
     return max(source.options.least_samples, source.drawn, -(-3 * network.parameters // network.sizes[-1]))

@@ -18,6 +18,7 @@ from expandcluster.expand.population import Samples
 from expandcluster.networks import Network, stack
 from expandcluster.options import ClusterOptions, LMOptions
 from expandcluster.progress import Event, Progress, silent
+from expandcluster.queries.coordinates import Coordinates
 from expandcluster.queries.source import Source
 from expandcluster.reconstruct.output_layer import fit_output_layer
 from expandcluster.results import LayerClusters
@@ -55,6 +56,26 @@ def reconstruct(students: Students, source: Source, activation: Activation, opti
     if not students.networks:
         return Reconstruction(None, ())
     samples = samples_for(source, max((n.sizes for n in students.networks), key=parameter_count))
+    if source.given is not None:
+        return _in_the_metric_of(samples, students, activation, options, progress)
+    return _best(students, samples, activation, options, progress)
+
+
+def _in_the_metric_of(samples: Samples, students: Students, activation: Activation, options: ClusterOptions,
+                      progress: Progress) -> Reconstruction:
+    """Neurons compared by what they make of the given inputs: each principal axis in units of its standard deviation.
+
+    What students learn of an input that hardly varies is chance, and must not keep their neurons apart.
+    """
+    metric = Coordinates(np.zeros(samples.x.shape[1]), samples.x.std(axis=0))
+    lowered = dataclasses.replace(students, networks=tuple(metric.lower(n) for n in students.networks))
+    built = _best(lowered, dataclasses.replace(samples, x=metric.inside(samples.x)), activation, options, progress)
+    return built if built.network is None else dataclasses.replace(built, network=metric.lift(built.network))
+
+
+def _best(students: Students, samples: Samples, activation: Activation, options: ClusterOptions,
+          progress: Progress) -> Reconstruction:
+    """The best of the networks built with the signs and neurons of one student or another."""
     best: tuple[float, Reconstruction] | None = None
     for reference in range(min(_REFERENCES, len(students.networks))):
         order = [reference, *(s for s in range(len(students.networks)) if s != reference)]

@@ -1,0 +1,81 @@
+"""Error bars of parameters: one standard deviation each, from the Jacobian at the network."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from expandcluster.activations import Activation
+from expandcluster.expand.gauss_newton import flatten, unflatten
+from expandcluster.expand.population import Samples
+from expandcluster.identifiability import analyse
+from expandcluster.networks import Network
+from expandcluster.precision import in_float64
+
+__all__ = ["canonical_parameters", "error_bars", "names_of_undetermined"]
+
+
+@in_float64
+def error_bars(network: Network, samples: Samples, noise: float = 0.0, lasting: np.ndarray | None = None
+               ) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:
+    """One standard deviation of every parameter in canonical form, from ``s^2 (J'J)^+``.
+
+    Args:
+        network: at a minimum of the loss.
+        samples: queries ``(samples, inputs)`` and answers.
+        noise: standard deviation of the answers' errors relative to their spread; the residuals'
+            own size is taken where it is larger.
+        lasting: see :func:`canonical_parameters`.
+
+    Returns:
+        Arrays shaped as ``W_1, b_1, W_2, ...``, NaN for undetermined parameters, and their names.
+    """
+    found = analyse(network, samples.x)
+    theta, vt, null = found.theta, found.directions, found.null
+
+    def canonical_of(theta: jax.Array) -> jax.Array:
+        return canonical_parameters(*unflatten(theta, network.sizes), network.activation, lasting)
+
+    canonical = np.asarray(jax.jacfwd(canonical_of)(theta)) / found.column
+    residual = network(samples.x) - samples.y
+    freedom = max(residual.size - len(theta), 1)
+    variance = max(float(np.sum(residual**2)) / freedom, noise**2 * samples.total_variance / samples.answers)
+    inverse = np.where(null, 0.0, 1.0 / np.where(null, 1.0, found.values))
+    bars = np.sqrt(variance) * np.linalg.norm(canonical @ vt.T * inverse, axis=1)
+    loose = np.linalg.norm(canonical @ vt.T[:, null], axis=1) > 1e-6 * np.linalg.norm(canonical, axis=1)
+    bars[loose] = np.nan
+    weights, biases = unflatten(jnp.asarray(bars), network.sizes)
+    arrays = tuple(np.asarray(a) for pair in zip(weights, biases, strict=True) for a in pair)
+    return arrays, names_of_undetermined(arrays)
+
+
+def canonical_parameters(weights: list[jax.Array], biases: list[jax.Array], activation: Activation,
+                         lasting: np.ndarray | None = None) -> jax.Array:
+    """Parameters in canonical form, as ``flatten`` lays them out: unit-norm incoming weights for homogeneous ones.
+
+    Args:
+        weights: one array ``(fan_out, fan_in)`` for each layer.
+        biases: one array ``(fan_out,)`` for each layer.
+        activation: of the hidden layers.
+        lasting: the inputs whose weights make the norm in the first layer ``(inputs,)``, ``None`` for all: where
+            some hardly vary, their weights are not determined, and no other would be if it was divided by them.
+    """
+    weights, biases = list(weights), list(biases)
+    if activation.symmetry.homogeneous:
+        for i in range(len(weights) - 1):
+            kept = weights[i] if i or lasting is None else weights[i] * lasting
+            norm = jnp.linalg.norm(kept, axis=1)
+            norm = jnp.where(norm > 0, norm, 1.0)
+            weights[i], biases[i] = weights[i] / norm[:, None], biases[i] / norm
+            weights[i + 1] = weights[i + 1] * norm[None, :]
+    return flatten(weights, biases)
+
+
+def names_of_undetermined(arrays: tuple[np.ndarray, ...]) -> tuple[str, ...]:
+    """Names such as ``W1[3,7]`` of parameters whose error bar is NaN; arrays as ``W_1, b_1, W_2, ...``."""
+    names = []
+    for place, array in enumerate(arrays):
+        layer, kind = place // 2 + 1, "Wb"[place % 2]
+        names += [f"{kind}{layer}[{','.join(map(str, at))}]" for at in np.argwhere(np.isnan(array))]
+    return tuple(names)

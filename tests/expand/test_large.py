@@ -1,0 +1,119 @@
+"""What replaces exact Gauss-Newton steps where networks are large: each part against its exact counterpart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from tests.problems import imitation
+
+from expandcluster.activations import get_activation
+from expandcluster.error_bars import error_bars
+from expandcluster.error_bars_large import large_error_bars
+from expandcluster.expand.gauss_newton import flatten, gram
+from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
+from expandcluster.expand.matrix_free import matrix_free
+from expandcluster.expand.normal_matrix import normal_matrix
+from expandcluster.expand.population import Samples, Status
+from expandcluster.networks import Network, random_population
+from expandcluster.options import LMOptions
+from expandcluster.precision import float64
+from expandcluster.queries.coordinates import Coordinates
+from expandcluster.reconstruct.polish import polish
+
+SIZES = [((3, 4, 2), "tanh"), ((5, 3, 4, 2), "gelu"), ((4, 6, 3), "relu")]
+
+
+def network_of(sizes, activation, seed=0):
+    return random_population(sizes, 1, seed).network(0, get_activation(activation))
+
+
+@pytest.mark.parametrize(("sizes", "activation"), SIZES)
+def test_normal_matrix_is_that_of_gauss_newton(sizes, activation):
+    network = network_of(sizes, activation)
+    x = np.random.default_rng(0).normal(size=(5000, sizes[0]))  # more than one chunk
+    with float64():
+        theta = flatten(network.weights, network.biases)
+        _, _, exact = gram(theta, sizes, network.activation, x, network(x), np.ones(len(x)))
+    np.testing.assert_allclose(normal_matrix(network, x), np.asarray(exact), rtol=1e-9, atol=1e-9 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("sizes", [(6, 3, 2), (6, 3, 3, 2)])
+def test_steps_without_the_matrix_reach_the_floor(sizes):
+    teacher, samples = imitation(sizes, "tanh", 1e-16)
+    students = random_population((sizes[0], *(2 * h for h in sizes[1:-1]), sizes[-1]), 3, 0)
+    result = matrix_free(students, samples, teacher.activation, LMOptions(steps=300))
+    assert (result.status == Status.FLOOR).sum() >= 2
+    best = int(np.argmin(result.loss))
+    assert samples.relative_loss(result.population.network(best, teacher.activation)(samples.x)) <= 1e-16
+
+
+def test_pruned_neurons_stay_pruned_without_the_matrix():
+    teacher, samples = imitation((3, 2, 2), "tanh", 1e-20)
+    students = random_population((3, 5, 2), 2, 0)
+    students.alive[0][:, 4] = False
+    for array in (students.weights[0][:, 4], students.biases[0][:, 4], students.weights[1][:, :, 4]):
+        array[:] = 0.0
+    trained = matrix_free(students, samples, teacher.activation, LMOptions(steps=20)).population
+    assert not trained.weights[0][:, 4].any() and not trained.weights[1][:, :, 4].any()
+
+
+def test_large_students_are_trained_without_the_matrix():
+    teacher, samples = imitation((3, 2, 2), "tanh", 1e-20)
+    students = random_population((3, 4, 2), 2, 0)
+    small = LMOptions(steps=30, largest_matrix=1000)
+    assert fits((3, 4, 2), LMOptions()) and not fits((3, 4, 2), small) and not fits((784, 4, 2), LMOptions())
+    one, other = (train(students, samples, teacher.activation, small) for train in (levenberg_marquardt, matrix_free))
+    np.testing.assert_array_equal(one.loss, other.loss)
+
+
+def images(samples, seed=0):
+    """Rows with an input that never varies, one that varies in a single row, and two that are the same."""
+    rng = np.random.default_rng(seed)
+    x = np.clip(rng.normal(size=(samples, 8)), 0.0, None)
+    x[:, 3], x[:, 4] = 0.0, 0.0
+    x[7, 4], x[:, 6] = 0.5, x[:, 5]
+    return x
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "g"])
+def test_polish_ends_at_rounding_where_samples_leave_directions_open(activation):
+    teacher = network_of((8, 3, 2), activation)
+    x = images(400)
+    where = Coordinates.of_rows(x)
+    truth = where.lower(teacher)
+    rng = np.random.default_rng(1)
+    near = Network(tuple(w + 1e-4 * rng.normal(size=w.shape) for w in truth.weights), truth.biases, truth.activation)
+    samples = Samples(where.inside(x), teacher(x))
+    polished, loss, steps = polish(near, samples)
+    assert loss < 1e-27 and 0 < steps <= 40
+    assert loss == pytest.approx(samples.relative_loss(polished(samples.x)), rel=0.5, abs=1e-30)
+    found, true = (where.lift(n).weights[0][:, [0, 1, 2, 7]] for n in (polished, truth))
+    if activation == "relu":
+        found, true = (w / np.linalg.norm(w, axis=1, keepdims=True) for w in (found, true))
+    np.testing.assert_allclose(found, true, atol=1e-9)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_error_bars_of_large_networks_are_those_of_small_ones(activation):
+    teacher = network_of((8, 3, 2), activation)
+    x = images(400)
+    where = Coordinates.of_rows(x)
+    noise, lasting = 1e-3, np.array([1, 1, 1, 0, 0, 0, 0, 1], bool)
+    bars = large_error_bars(where.lower(teacher), where, Samples(where.inside(x), teacher(x)), noise, lasting)
+    exact, _ = error_bars(teacher, Samples(x, teacher(x)), noise, lasting)
+    assert [b.shape for b in bars] == [b.shape for b in exact]
+    for found, true in zip(bars, exact, strict=True):
+        np.testing.assert_array_equal(np.isnan(found), np.isnan(true))
+        np.testing.assert_allclose(found, true, rtol=1e-3)
+    assert np.isnan(bars[0][:, 3]).all() and np.isnan(bars[0][:, 5:7]).all() and not np.isnan(bars[0][:, :3]).any()
+
+
+def test_coordinates_of_rows_are_of_one_size_along_the_axes_that_vary():
+    x = images(300) * np.array([1.0, 100.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.01])
+    where = Coordinates.of_rows(x)
+    z = where.inside(x)
+    assert where.size == 6
+    np.testing.assert_allclose(z.mean(axis=0), 0.0, atol=1e-12)
+    np.testing.assert_allclose(where.outside(z), x, atol=1e-9)
+    np.testing.assert_allclose(np.cov(z.T) - np.diag(z.var(axis=0, ddof=1)), 0.0, atol=1e-9)
+    assert Coordinates.of_rows(np.ones((10, 3))).size == 3
