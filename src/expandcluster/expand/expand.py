@@ -229,7 +229,9 @@ class _Pool:
         self.steps.extend(wave.steps.tolist())
         networks, losses = self._prune(wave, samples, options)
         # Where a student's superfluous kinks lie tells nothing, and they may lie among the held-out samples.
-        strays = self._keep(networks, losses, samples, share=_MOST if self._as_they_are(sizes) else 1.0)
+        # And inputs that few samples use are not known to rough students.
+        lenient = self._as_they_are(sizes) or samples.floor > self.source.floor
+        strays = self._keep(networks, losses, samples, share=_MOST if lenient else 1.0)
         usual = len(strays) > len(self.floor_networks)  # or another start is cheaper
         if (usual and not self.keep_all and len(self.floor_networks) < options.enough
                 and self.source.available >= _MORE * len(samples.x)):

@@ -1,0 +1,88 @@
+"""Data only: images are the only queries of networks trained on them, and a table of answers is all there is.
+
+    python -m benchmarks.data_only [WORD ...]     # only networks of these names, or with these words in them
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import resource
+import sys
+import time
+
+import numpy as np
+from benchmarks.chosen_queries import of_images
+from benchmarks.common import machine
+from benchmarks.image_teachers import DATA, cifar10, mnist
+
+import expandcluster as ec
+
+HEAD = ("| teacher | verdict | sizes found | largest error of determined parameters | determined | relative loss | rows | "
+        "minutes | GiB |\n|---|---|---|---|---|---|---|---|---|")
+DATASETS = {"mnist": mnist, "cifar10": cifar10}
+CASES = [
+    *(("mnist", (16,), activation) for activation in ("tanh", "relu", "g")),
+    ("mnist", (32,), "tanh"),
+    ("mnist", (16, 16), "tanh"),
+    ("cifar10", (16,), "relu"),
+]
+
+
+@dataclasses.dataclass(frozen=True)
+class DataRow:
+    """One recovery from a table."""
+
+    teacher: str
+    verdict: str
+    sizes: str
+    error: float
+    determined: float
+    relative_loss: float
+    rows: int
+    seconds: float
+    memory: float
+
+    def line(self) -> str:
+        return (f"| {self.teacher} | {self.verdict} | {self.sizes} | {self.error:.1e} | {100 * self.determined:.1f}% | "
+                f"{self.relative_loss:.1e} | {self.rows:,} | {self.seconds / 60:.1f} | {self.memory:.1f} |")
+
+
+def measure(name: str, x: np.ndarray, truth: ec.Network, activation: str) -> DataRow:
+    """Recover a network from the table of its answers and compare it with the truth; the row is printed at once."""
+    start = time.perf_counter()
+
+    def told(event: ec.Event) -> None:
+        print(f"{time.perf_counter() - start:7.0f} s  {event.stage}: {event.message}", file=sys.stderr, flush=True)
+
+    found = ec.recover(ec.Teacher.from_data(x, truth(x)), activation=activation, progress=told,
+                       hidden_layers=len(truth.hidden_sizes))
+    seconds = time.perf_counter() - start
+    error, sizes, share = float("inf"), "-", 0.0
+    if found.network is not None:
+        error = ec.compare(found, truth).determined_error
+        sizes = "-".join(map(str, found.network.sizes))
+    if found.certificate is not None and found.network is not None:
+        share = 1.0 - len(found.certificate.undetermined) / found.network.parameters
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    row = DataRow(name, found.verdict.name, sizes, error, share, found.relative_loss, found.queries, seconds, memory)
+    print(row.line(), flush=True)
+    return row
+
+
+def main(only: tuple[str, ...] = ()) -> list[DataRow]:
+    print(HEAD)
+    if not DATA.is_dir():
+        print(f"no data in {DATA}; set EXPANDCLUSTER_DATA")
+        return []
+    rows = []
+    for data, hidden, activation in CASES:
+        name, make_truth, *_ = of_images(DATASETS[data], hidden, activation)
+        if only and name not in only and not any(word in name for word in only):
+            continue
+        rows.append(measure(name, DATASETS[data]()[0], make_truth(), activation))
+    print(f"\n{machine()}")
+    return rows
+
+
+if __name__ == "__main__":
+    main(tuple(sys.argv[1:]))
