@@ -17,8 +17,8 @@ from benchmarks.image_teachers import DATA, cifar10, mnist
 
 import expandcluster as ec
 
-HEAD = ("| teacher | verdict | sizes found | largest error of determined parameters | determined | relative loss | rows | "
-        "minutes | GiB |\n|---|---|---|---|---|---|---|---|---|")
+HEAD = ("| teacher | verdict | sizes found | largest error of determined parameters | determined | relative loss | "
+        "rows | minutes | GiB |\n|---|---|---|---|---|---|---|---|---|")
 DATASETS = {"mnist": mnist, "cifar10": cifar10}
 CASES = [
     *(("mnist", (16,), activation) for activation in ("tanh", "relu", "g")),

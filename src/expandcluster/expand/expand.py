@@ -12,6 +12,7 @@ import numpy as np
 from expandcluster.activations import Activation
 from expandcluster.expand.gauss_newton import parameter_count, step_work
 from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
+from expandcluster.expand.matrix_free import matrix_free_work
 from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.expand.prune import prune
 from expandcluster.expand.trainers import train
@@ -29,6 +30,7 @@ _PROMISING = 1e-3  # relative loss of a student that another start may bring to 
 _MOST = 0.9  # share of the held-out samples on which a student must be right that has seen more samples
 _MORE = 4  # times as many samples for students that do not generalise
 _IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
+_MOST_INEXACT = 1e12  # floating-point operations of an inexact step up to which students are trained
 _ROUGH = 1e-8  # relative loss to which students are trained that are too large for exact steps
 _LARGE = 800  # parameters of a student that takes long
 _PAIR = 2  # of them at least are trained side by side: one may fail
@@ -155,6 +157,8 @@ def _affordable(samples: Samples, sizes: Sequence[int], options: ExpandOptions, 
 
     Smooth students of a wrong shape creep close to the floor at any width, and ever wider ones take ever longer.
     """
+    if not fits(tuple(sizes), LMOptions()):  # as much for every width, the narrowest are cheap
+        return _enough(samples, sizes) and matrix_free_work(sizes, len(samples.x)) <= _MOST_INEXACT
     if failed == 0:
         most = _MOST_WORK
     elif failed == 1 or activation.negative_slope is not None:
@@ -221,7 +225,9 @@ class _Pool:
             smooth_path: bool) -> float:
         """Train a wave of students of ``sizes``, prune them, keep those at the floor; returns the best loss."""
         students = options.students
-        if parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
+        if not fits(sizes, LMOptions()):
+            students = min(students, _PAIR)
+        elif parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
             students = min(students, max(_PAIR, options.enough - len(self.floor_networks)))
         wave = train_wave(random_population(sizes, students, seed), samples, self.activation, _until_pruned(options),
                           seed=seed, smooth_path=smooth_path)

@@ -19,16 +19,17 @@ import jax.numpy as jnp
 
 from expandcluster.activations import Activation
 from expandcluster.expand.each_student import End, each_student
-from expandcluster.expand.gauss_newton import activities, sensitivities, unflatten
+from expandcluster.expand.gauss_newton import activities, parameter_count, sensitivities, unflatten
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.networks import Population, forward
 from expandcluster.options import LMOptions
 from expandcluster.precision import in_float64
 
-__all__ = ["matrix_free"]
+__all__ = ["matrix_free", "matrix_free_work"]
 
 _INNER = 60  # most iterations of conjugate gradients in a step
 _INEXACT = 1e-2  # they end when the residual is this share of the gradient, in the norm of the preconditioner
+_PATIENCE = 15  # at most: a step here is worth several with the matrix
 _CREEPING, _CREEPING_STEPS = 0.1, 20  # see LMOptions.creep
 
 Factors = list[tuple[jax.Array, jax.Array, jax.Array, jax.Array]]  # eigenvalues and vectors of A and S of each layer
@@ -46,6 +47,11 @@ class _State(NamedTuple):
     mark: jax.Array  # loss when progress was last seen
     marked_at: jax.Array  # step of that
     stop: jax.Array
+
+
+def matrix_free_work(sizes: Sequence[int], samples: int) -> float:
+    """Floating-point operations of one step of a student, about: four products of all samples in every iteration."""
+    return 8.0 * _INNER * samples * parameter_count(sizes)
 
 
 @in_float64
@@ -72,7 +78,7 @@ def matrix_free(population: Population, samples: Samples, activation: Activation
     run = functools.partial(
         _train, x=x, y=jnp.asarray(samples.y), first=first, total=jnp.asarray(total), target=samples.floor,
         sharpness=None if sharpness is None else jnp.asarray(sharpness), damping=options.damping, steps=options.steps,
-        patience=options.patience, progress=options.progress, creep=options.creep or 0.0, sizes=population.sizes,
+        patience=min(options.patience, _PATIENCE), progress=options.progress, creep=options.creep or 0.0, sizes=population.sizes,
         activation=activation,
     )
     return each_student(run, population, samples, unit=1.0)
