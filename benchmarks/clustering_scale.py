@@ -1,6 +1,7 @@
 """Clustering of thousands of neurons: seconds and peak memory against their number.
 
     python -m benchmarks.clustering_scale [--sizes 2000,5000,10000,20480] [--activations g,tanh,relu]
+                                         [--memory BYTES] [--random SHARE]
 
 Made-up students, each in a random gauge: four fifths of a student's neurons are a teacher's with errors between 1e-9
 and 1e-3 (one size of error for each student), a tenth is near zero, a tenth is random. Every row is a process of its
@@ -35,7 +36,7 @@ HEAD = ("| neurons | activation | clustered | prune, s | link, s | cut, s | merg
 def made_up_students(neurons: int, activation: str, seed: int = 0, students: int = STUDENTS, inputs: int = INPUTS,
                      random_share: float = 0.1) -> tuple[ec.Network, list[ec.Network]]:
     """A teacher and students that hold its neurons, ``neurons`` in all students together."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, neurons])
     width = neurons // students
     zero, stray = max(1, width // 10), max(1, int(random_share * width))
     true = width - zero - stray
@@ -61,9 +62,9 @@ def made_up_students(neurons: int, activation: str, seed: int = 0, students: int
     return teacher, made
 
 
-def measure(neurons: int, activation: str, options: ec.ClusterOptions) -> dict[str, object]:
+def measure(neurons: int, activation: str, options: ec.ClusterOptions, random_share: float) -> dict[str, object]:
     """Prune, link, cut and merge once."""
-    teacher, students = made_up_students(neurons, activation)
+    teacher, students = made_up_students(neurons, activation, random_share=random_share)
     x = np.random.default_rng(1).normal(size=(1000, INPUTS)) / np.sqrt(INPUTS)
     y = teacher(x)
     variance = float(np.sum((y - y.mean(axis=0)) ** 2))
@@ -71,11 +72,12 @@ def measure(neurons: int, activation: str, options: ec.ClusterOptions) -> dict[s
     gathered = gather_neurons(students, teacher.activation.symmetry)
     gathered = gathered.take(contributing(students, x, variance, 1e-8))
     times.append(time.perf_counter())
-    tree = link(gathered.vectors)
+    mirrored = gathered.sign != 0
+    tree = link(gathered.vectors, mirrored=mirrored, memory=options.memory)
     times.append(time.perf_counter())
-    found = cut_again(tree, gathered.vectors, gathered.student, len(students), options)
+    found = cut_again(tree, gathered.vectors, gathered.student, len(students), options, mirrored=mirrored)
     times.append(time.perf_counter())
-    merge(gathered, found.labels, range(len(students)))
+    merge(gathered.as_in(found.vectors), found.labels, range(len(students)))
     times.append(time.perf_counter())
     return {"neurons": neurons, "activation": activation, "clustered": len(gathered.vectors),
             "seconds": [*np.diff(times).tolist(), times[-1] - times[0]],
@@ -94,13 +96,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     parser.add_argument("--activations", default=",".join(ACTIVATIONS))
+    parser.add_argument("--memory", type=int, default=ec.ClusterOptions().memory, help="see ClusterOptions")
+    parser.add_argument("--random", type=float, default=0.1, help="share of the neurons that are random")
     parser.add_argument("--rows", type=Path, help="also write the rows here, as JSON lines")
     given = parser.parse_args([] if arguments is None else arguments)
     print(HEAD, flush=True)
     for neurons in map(int, given.sizes.split(",")):
         for activation in given.activations.split(","):
             with multiprocessing.get_context("spawn").Pool(1) as pool:
-                row = pool.apply(measure, (neurons, activation, ec.ClusterOptions()))
+                row = pool.apply(measure, (neurons, activation, ec.ClusterOptions(memory=given.memory), given.random))
             print(line(row), flush=True)
             if given.rows is not None:
                 with given.rows.open("a") as file:
