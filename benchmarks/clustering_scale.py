@@ -42,6 +42,7 @@ def made_up_students(neurons: int, activation: str, seed: int = 0, students: int
     true = width - zero - stray
     act = ec.get_activation(activation)
     w = rng.normal(size=(true, inputs + 1))
+    w[:, -1] *= 0.3  # no neuron is silent on all samples
     w *= 2.0 / np.linalg.norm(w, axis=1, keepdims=True)
     a = rng.normal(size=(OUTPUTS, true)) / np.sqrt(true)
     teacher = ec.Network((w[:, :-1], a), (w[:, -1], np.zeros(OUTPUTS)), act)

@@ -34,7 +34,8 @@ def contributions(students: Sequence[Network], x: np.ndarray) -> np.ndarray:
     """What each first-layer neuron contributes, in squared error at the layer above.
 
     The larger of two numbers: what the neuron's outgoing weights reach, and what its removal would cost.
-    Exact duplicates cost nothing to remove one at a time and are kept by the first.
+    Exact duplicates cost nothing to remove one at a time and are kept by the first. Of more neurons than samples
+    each one can be made up for by the others, and costs nothing.
 
     Args:
         students: the networks.
@@ -50,5 +51,5 @@ def contributions(students: Sequence[Network], x: np.ndarray) -> np.ndarray:
 def _contributions(network: Network, x: np.ndarray) -> np.ndarray:
     outgoing = network.weights[1]
     varying = network.hidden(x, 1).std(axis=0)
-    reach = np.sum(outgoing**2, axis=0) * varying**2 * len(x)
-    return np.maximum(reach, removal_costs(network, x)[0])
+    reach: np.ndarray = np.sum(outgoing**2, axis=0) * varying**2 * len(x)
+    return reach if len(reach) >= len(x) else np.maximum(reach, removal_costs(network, x)[0])
