@@ -57,7 +57,8 @@ Result = TypeVar("Result")
 
 
 def describe(teacher: Teacher, activations: Sequence[Activation], depths: Sequence[int], output: str, seed: int,
-             inputs: np.ndarray | None, options: RecoverOptions) -> dict[str, Any]:
+             inputs: np.ndarray | None, options: RecoverOptions, image_shape: tuple[int, ...] | None = None
+             ) -> dict[str, Any]:
     """Everything that makes a run this run and no other."""
     settings = strict(dataclasses.asdict(options))  # as run.json will have it
     del settings["cluster"]["memory"]  # changes no result: a run that lacked memory goes on with more
@@ -67,7 +68,7 @@ def describe(teacher: Teacher, activations: Sequence[Activation], depths: Sequen
         "outputs": teacher.outputs, "dtype": teacher.dtype.name,
         "activation": ",".join(a.name for a in activations),
         "hidden_layers": depths[0] if len(depths) == 1 else AUTO, "output": output, "seed": seed, "asked_inputs": asked,
-        "options": settings,
+        "options": settings, **({} if image_shape is None else {"image_shape": list(image_shape)}),
     }
 
 
