@@ -97,10 +97,14 @@ def recover(
         set_up_jax()
         from expandcluster import recover as run
         from expandcluster.data import read_inputs
+        from expandcluster.errors import BadInput
         from expandcluster.options import ExpandOptions, QueryOptions, RecoverOptions
         from expandcluster.queries.domain import Domain
         from expandcluster.run_folder import summary
         from expandcluster.teachers import open_teacher
+        if raw_bytes and inputs is None:
+            raise BadInput("--raw-bytes", got="no --inputs", expected="a file of images to ask",
+                           remedy="Name it with --inputs, or leave this out.")
         rows = None if inputs is None else read_inputs(inputs, unit=not raw_bytes)
         domain = Domain.parse(box, integers)
         asked = open_teacher(teacher, input_size if rows is None else rows.x.shape[1], domain=domain,

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import math
 import os
 import pickle
 import struct
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable
@@ -22,6 +25,9 @@ import expandcluster as ec
 from expandcluster.data import files, pictures
 from expandcluster.data.inputs import Inputs, image_shape, read_inputs
 from expandcluster.errors import BadInput, MissingExtra
+from expandcluster.read_run import read_description
+from expandcluster.report import write_report
+from expandcluster.report.repeat import command_line
 from expandcluster.teachers.table import read_table
 
 Image = pytest.importorskip("PIL.Image")
@@ -275,7 +281,7 @@ def test_folders_that_are_no_data_set_are_refused(folder: Path) -> None:
 
 def test_images_without_pillow_name_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "a.png").write_bytes(b"")
-    monkeypatch.setitem(__import__("sys").modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(MissingExtra, match=r"Pillow is not installed; it comes with the extra 'images'"):
         read_inputs(folder)
 
@@ -327,9 +333,6 @@ def test_a_table_may_be_images_and_answers_in_two_files(tmp_path: Path) -> None:
 
 
 def test_recover_asks_the_images_and_the_report_shows_weights_as_such(tmp_path: Path) -> None:
-    from expandcluster.read_run import read_description
-    from expandcluster.report import write_report
-
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (800, 2, 3), dtype=np.uint8)
     np.save(tmp_path / "i.npy", images)
@@ -348,6 +351,32 @@ def test_recover_asks_the_images_and_the_report_shows_weights_as_such(tmp_path: 
     assert all(bytes(row) in known for row in np.concatenate(asked))
     assert read_description(tmp_path / "run").image_shape == (2, 3)
     assert "images of 2 by 3" in write_report(tmp_path / "run").read_text()
+
+
+def test_the_command_takes_images_to_ask_and_tables_in_two_files(tmp_path: Path) -> None:
+    images = np.random.default_rng(2).integers(0, 256, (700, 2, 3), dtype=np.uint8)
+    rng = np.random.default_rng(3)
+    truth = ec.Network((rng.normal(size=(2, 6)), rng.normal(size=(1, 2))), (np.zeros(2), np.zeros(1)), "tanh")
+    (tmp_path / "images-idx3.gz").write_bytes(gzip.compress(idx(images)))
+    np.savez(tmp_path / "a.npz", logits=truth(images.reshape(700, 6) / 255.0))
+    ec.save_network(truth, tmp_path / "truth.safetensors")
+    for arguments in (["truth.safetensors", "--inputs", "images-idx3.gz"],
+                      ["images-idx3.gz", "--outputs", "a.npz:logits"]):
+        done = subprocess.run([sys.executable, "-m", "expandcluster", "recover", *arguments, "--activation", "tanh",
+                               "--out", f"run-{len(arguments[0])}", "--json"], cwd=tmp_path, capture_output=True,
+                              text=True, timeout=300)
+        assert done.returncode == 0 and json.loads(done.stdout)["verdict"] == "EXACT", done.stderr
+        network = ec.load_network(tmp_path / f"run-{len(arguments[0])}" / "network.safetensors")
+        assert ec.compare(network, truth).max_parameter_error < 1e-8
+    about = read_description(tmp_path / "run-14")
+    assert about.image_shape == (2, 3)
+    assert command_line(about) == ("expandcluster recover images-idx3.gz --activation tanh --hidden-layers 1 --seed 0 "
+                                   "--outputs a.npz:logits")
+    for wrong, said in ((["--inputs", "a.npz:labels"], "got no labels, but logits; expected an array labels"),
+                        (["--raw-bytes"], "--raw-bytes: got no --inputs")):
+        done = subprocess.run([sys.executable, "-m", "expandcluster", "recover", "truth.safetensors", *wrong,
+                               "--activation", "tanh"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 2 and said in done.stderr
 
 
 READ = {"t-idx3": idx(GREY), "t-idx3.gz": gzip.compress(idx(GREY)),
