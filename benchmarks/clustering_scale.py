@@ -5,7 +5,7 @@
 
 Made-up students, each in a random gauge: four fifths of a student's neurons are a teacher's with errors between 1e-9
 and 1e-3 (one size of error for each student), a tenth is near zero, a tenth is random. Every row is a process of its
-own, so that its peak memory is that of the clustering.
+own, so that its peak memory is that of the clustering, and its processor seconds tell what it takes on idle cores.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from expandcluster.cluster.merge import merge
 from expandcluster.cluster.tree import cut_again, link
 
 SIZES, ACTIVATIONS, STUDENTS, INPUTS, OUTPUTS = (2000, 5000, 10_000, 20_480), ("g", "tanh", "relu"), 20, 784, 10
-HEAD = ("| neurons | activation | clustered | prune, s | link, s | cut, s | merge, s | all, s | peak memory, GiB | "
-        "teacher's neurons found |\n|---|---|---|---|---|---|---|---|---|---|")
+HEAD = ("| neurons | activation | clustered | prune, s | link, s | cut, s | merge, s | all, s | processor, s | "
+        "peak memory, GiB | teacher's neurons found |\n|---|---|---|---|---|---|---|---|---|---|---|")
 
 
 def made_up_students(neurons: int, activation: str, seed: int = 0, students: int = STUDENTS, inputs: int = INPUTS,
@@ -69,7 +69,7 @@ def measure(neurons: int, activation: str, options: ec.ClusterOptions, random_sh
     x = np.random.default_rng(1).normal(size=(1000, INPUTS)) / np.sqrt(INPUTS)
     y = teacher(x)
     variance = float(np.sum((y - y.mean(axis=0)) ** 2))
-    times = [time.perf_counter()]
+    times, used = [time.perf_counter()], time.process_time()
     gathered = gather_neurons(students, teacher.activation.symmetry)
     gathered = gathered.take(contributing(students, x, variance, 1e-8))
     times.append(time.perf_counter())
@@ -80,8 +80,9 @@ def measure(neurons: int, activation: str, options: ec.ClusterOptions, random_sh
     times.append(time.perf_counter())
     merge(gathered.as_in(found.vectors), found.labels, range(len(students)))
     times.append(time.perf_counter())
+    used = time.process_time() - used
     return {"neurons": neurons, "activation": activation, "clustered": len(gathered.vectors),
-            "seconds": [*np.diff(times).tolist(), times[-1] - times[0]],
+            "seconds": [*np.diff(times).tolist(), times[-1] - times[0], used],
             "gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
             "found": len(found.support), "true": teacher.hidden_sizes[0]}
 
