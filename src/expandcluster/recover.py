@@ -67,7 +67,8 @@ def recover(
         The network, the verdict and its evidence; a failure to recover is a verdict, not an exception.
 
     Raises:
-        BadInput: an argument, the teacher's answers or the run folder cannot be used.
+        BadInput: an argument, the teacher's answers or the run folder cannot be used, or the students have more
+            different neurons than ``ClusterOptions(memory=...)`` has room for.
     """
     options = RecoverOptions() if options is None else options
     _check(teacher, hidden_layers, output, seed, options)

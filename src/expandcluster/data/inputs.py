@@ -42,13 +42,13 @@ class Inputs:
 def read_inputs(path: str | os.PathLike[str], member: str | None = None, *, unit: bool = True) -> Inputs:
     """Inputs from a file of arrays, a table, or images.
 
-    ======================================  ================================================================
-    ``.npy``; ``.npz``                      an array; the one named x, the only one, or ``member``
-    ``.csv``, ``.parquet``                  the columns named x...
-    idx, also ``.gz``                       MNIST, Fashion-MNIST: ``train-images-idx3-ubyte.gz``
-    ``.tar.gz``, ``.tar``, ``.bin``         CIFAR-10, CIFAR-100, binary version; ``member``: train, test or a file
-    a folder                                of ``.png`` and ``.jpg`` images of one size (extra ``images``)
-    ======================================  ================================================================
+    | file | what is read |
+    |---|---|
+    | ``.npy``, ``.npz`` | an array; of several the one named x, or ``member`` |
+    | ``.csv``, ``.parquet`` | the columns named x... |
+    | idx, also ``.gz`` | MNIST, Fashion-MNIST: ``train-images-idx3-ubyte.gz`` |
+    | ``.tar.gz``, ``.tar``, ``.bin`` | CIFAR-10 and CIFAR-100, binary version; ``member`` is train, test or a file |
+    | a folder | ``.png`` and ``.jpg`` images of one size (extra ``images``) |
 
     Args:
         path: of the file; ``"mnist.npz:x_train"`` names the member too.
