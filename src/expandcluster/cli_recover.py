@@ -47,7 +47,8 @@ class Sampler(enum.StrEnum):
 def recover(
     teacher: Annotated[str, typer.Argument(
         metavar="TEACHER",
-        help="An .onnx file, a data table (.npz, .csv, .parquet), a .safetensors network, or module:function.")],
+        help="An .onnx file, a data table (.npz, .csv, .parquet; with --outputs its inputs alone), a .safetensors "
+             "network, or module:function.")],
     activation: Annotated[str, typer.Option(
         autocompletion=one_of(ACTIVATIONS),
         help="Of the hidden layers, for example tanh or 'leaky_relu(0.07)'. Of several (tanh,relu), or auto for all "
