@@ -5,7 +5,7 @@
 
 Made-up students, each in a random gauge: four fifths of a student's neurons are a teacher's with errors between 1e-9
 and 1e-3 (one size of error for each student), a tenth is near zero, a tenth is random. Every row is a process of its
-own, so that its peak memory is that of the clustering, and its processor seconds tell what it takes on idle cores.
+own, so that its peak memory is that of the clustering, and on idle cores it takes no longer than its processor seconds.
 """
 
 from __future__ import annotations
