@@ -18,7 +18,14 @@ from tests.problems import random_teacher
 from expandcluster.activations import get_activation
 from expandcluster.errors import BadInput, BudgetSpent, ExpandClusterError, RunFolderError, TeacherError
 from expandcluster.export import open_network
-from expandcluster.options import BFGSOptions, ExpandOptions, GradientFlowOptions, QueryOptions, RecoverOptions
+from expandcluster.options import (
+    BFGSOptions,
+    ClusterOptions,
+    ExpandOptions,
+    GradientFlowOptions,
+    QueryOptions,
+    RecoverOptions,
+)
 from expandcluster.queries.answers import Answers
 from expandcluster.queries.ledger import Ledger
 from expandcluster.queries.probe import Probe
@@ -292,6 +299,17 @@ def test_options_without_a_limit_describe_the_same_run(tmp_path: Path) -> None:
     for _ in range(2):
         with open_run(tmp_path / "run", _about(options=options), (TANH,)) as run:
             assert run.folder == tmp_path / "run"
+
+
+def test_a_run_that_lacked_memory_goes_on_with_more(tmp_path: Path) -> None:
+    little, more = (RecoverOptions(cluster=ClusterOptions(memory=memory)) for memory in (1000, 10**9))
+    with open_run(tmp_path / "run", _about(options=little), (TANH,)) as run:
+        run.stage("probe", lambda: PROBE)
+    with open_run(tmp_path / "run", _about(options=more), (TANH,)) as run:
+        assert run.stage("probe", pytest.fail, "run again") == PROBE
+    other = _about(options=RecoverOptions(cluster=ClusterOptions(gamma=0.9)))
+    with pytest.raises(RunFolderError, match=r"options.cluster.gamma"), open_run(tmp_path / "run", other, (TANH,)):
+        pass
 
 
 def test_run_json_says_what_ran(tmp_path: Path) -> None:

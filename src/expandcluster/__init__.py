@@ -20,6 +20,8 @@ _HOME = {
     "get_activation": "activations",
     "Comparison": "compare",
     "compare": "compare",
+    "Inputs": "data",
+    "read_inputs": "data",
     "BadInput": "errors",
     "ExpandClusterError": "errors",
     "ExpandAndClusterClassifier": "estimator",
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from expandcluster import export
     from expandcluster.activations import Activation, Symmetry, find_symmetry, get_activation
     from expandcluster.compare import Comparison, compare
+    from expandcluster.data import Inputs, read_inputs
     from expandcluster.errors import BadInput, ExpandClusterError
     from expandcluster.estimator import ExpandAndClusterClassifier, ExpandAndClusterRegressor
     from expandcluster.export import load_network, open_network, save_network

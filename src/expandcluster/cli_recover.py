@@ -30,6 +30,7 @@ __all__ = ["EXAMPLES", "folder_name", "recover"]
 EXAMPLES = (
     "expandcluster recover model.onnx --activation tanh",
     "expandcluster recover table.csv --activation relu --hidden-layers 2 --out runs/table",
+    "expandcluster recover model.onnx --activation relu --inputs train-images-idx3-ubyte.gz",
     "expandcluster recover my_models:predict --input-size 8 --activation auto --hidden-layers auto --json",
 )
 
@@ -46,7 +47,8 @@ class Sampler(enum.StrEnum):
 def recover(
     teacher: Annotated[str, typer.Argument(
         metavar="TEACHER",
-        help="An .onnx file, a data table (.npz, .csv, .parquet), a .safetensors network, or module:function.")],
+        help="An .onnx file, a data table (.npz, .csv, .parquet; with --outputs its inputs alone), a .safetensors "
+             "network, or module:function.")],
     activation: Annotated[str, typer.Option(
         autocompletion=one_of(ACTIVATIONS),
         help="Of the hidden layers, for example tanh or 'leaky_relu(0.07)'. Of several (tanh,relu), or auto for all "
@@ -56,8 +58,14 @@ def recover(
     output: Annotated[str, typer.Option(
         autocompletion=one_of(OUTPUTS),
         help="What the teacher answers: raw, softmax, logistic, or auto to tell from the answers.")] = "auto",
-    inputs: Annotated[Path | None, typer.Option(
-        help="Ask only these inputs: .npy, or the x of a table.")] = None,
+    inputs: Annotated[str | None, typer.Option(
+        metavar="FILE", help="Ask only these inputs: .npy, .npz (FILE.npz:NAME), .csv, .parquet, idx (MNIST), CIFAR's "
+                             "binary version, or a folder of images.")] = None,
+    outputs: Annotated[str | None, typer.Option(
+        metavar="FILE", help="Of a table in two files: TEACHER has its inputs, this file its answers; formats as of "
+                             "--inputs.")] = None,
+    raw_bytes: Annotated[bool, typer.Option(
+        "--raw-bytes", help="Bytes of images in --inputs stay 0 to 255; without it they become 0 to 1.")] = False,
     input_size: Annotated[int | None, typer.Option(min=1, help="Numbers in one input of module:function.")] = None,
     box: Annotated[str | None, typer.Option(
         metavar="LOW,HIGH", help="Ask only inputs between these, for example 0,1; one may be left out.")] = None,
@@ -89,16 +97,19 @@ def recover(
     with failures_told(quiet, verbose):
         set_up_jax()
         from expandcluster import recover as run
+        from expandcluster.data import read_inputs
+        from expandcluster.errors import BadInput
         from expandcluster.options import ExpandOptions, QueryOptions, RecoverOptions
         from expandcluster.queries.domain import Domain
         from expandcluster.run_folder import summary
         from expandcluster.teachers import open_teacher
-        from expandcluster.teachers.table import read_inputs
-
-        rows = None if inputs is None else read_inputs(inputs)
+        if raw_bytes and inputs is None:
+            raise BadInput("--raw-bytes", got="no --inputs", expected="a file of images to ask",
+                           remedy="Name it with --inputs, or leave this out.")
+        rows = None if inputs is None else read_inputs(inputs, unit=not raw_bytes)
         domain = Domain.parse(box, integers)
-        asked = open_teacher(teacher, input_size if rows is None else rows.shape[1], domain=domain,
-                             probabilities=output in ("softmax", "logistic"))
+        asked = open_teacher(teacher, input_size if rows is None else rows.x.shape[1], domain=domain,
+                             probabilities=output in ("softmax", "logistic"), outputs=outputs)
         given: dict[str, Any] = {"students": students, "widths": whole_numbers("--widths", widths), "effort": effort}
         expand = ExpandOptions(**{name: value for name, value in given.items() if value is not None})
         options = RecoverOptions(queries=QueryOptions(domain=domain, sampler=sampler.value, scale=scale,

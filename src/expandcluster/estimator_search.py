@@ -225,7 +225,7 @@ def _merge(students: list[Network], data: Data, alpha: float) -> Network | None:
     if not len(clusters.support):
         return None
     losses = [penalised_loss(n, data, alpha) for n in students]
-    incoming, _ = merge(neurons, clusters.labels, np.argsort(losses, kind="stable").tolist())
+    incoming, _ = merge(neurons.as_in(clusters.vectors), clusters.labels, np.argsort(losses, kind="stable").tolist())
     start = fit_output_layer(incoming, activation, data.x, outputs)
     return train_with_decay([start], data, np.ones((1, len(data.x))), alpha, _LAST)[0]
 

@@ -347,6 +347,8 @@ class ClusterOptions:
         beta: largest median angle inside a cluster, in radians.
         contribution: neurons that change their layer's output by less than this (relative
             variance) are dropped before clustering; ``None`` takes it from the noise floor, 0 drops none.
+        memory: bytes that distances between neurons may take: 4 GiB are those of 23,000 neurons. Of more neurons,
+            copies are merged first, which gives the same tree; 4 GiB then are those of 23,000 different ones.
 
     Example:
         >>> ClusterOptions(cut="paper", gamma=0.8).gamma
@@ -357,11 +359,13 @@ class ClusterOptions:
     gamma: float = 0.5
     beta: float = math.pi / 24
     contribution: float | None = None
+    memory: int = 4 * 2**30
 
     def __post_init__(self) -> None:
         _check(self.cut in ("gap", "paper"), "cut", self.cut, "'gap' or 'paper'")
         _check(_is_positive(self.gamma) and self.gamma <= 1, "gamma", self.gamma, "a number in (0, 1]")
         _check(_is_positive(self.beta), "beta", self.beta, "a positive angle in radians")
+        _check(_is_count(self.memory), "memory", self.memory, "a positive integer")
         _check(self.contribution is None or _is_positive(self.contribution)
                or (self.contribution == 0 and not isinstance(self.contribution, bool)), "contribution",
                self.contribution, "a number of at least 0 or None")
@@ -373,7 +377,7 @@ class RecoverOptions:
 
     Example:
         >>> RecoverOptions(queries=QueryOptions(scale=10.0), expand=ExpandOptions(waves=16)).cluster
-        ClusterOptions(cut='gap', gamma=0.5, beta=0.1308996938995747, contribution=None)
+        ClusterOptions(cut='gap', gamma=0.5, beta=0.1308996938995747, contribution=None, memory=4294967296)
     """
 
     queries: QueryOptions = QueryOptions()

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from expandcluster.results import Recovery
 
 __all__ = ["ActivationTried", "Audited", "Challenged", "Event", "FineTuned", "LinkFound", "NeuronsFound",
-           "NoiseMeasured", "Progress", "RecoveryFinished", "RecoveryStarted", "RowSpaceFound", "StageFinished",
-           "StageStarted", "StudentsSettled", "StudentsTrained", "WeightsLifted", "silent", "together"]
+           "NeuronsLinked", "NoiseMeasured", "Progress", "RecoveryFinished", "RecoveryStarted", "RowSpaceFound",
+           "StageFinished", "StageStarted", "StudentsSettled", "StudentsTrained", "WeightsLifted", "silent", "together"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,6 +166,20 @@ class NeuronsFound(Event, stage="cluster"):
     def neurons(self) -> int:
         """How many were found in enough students."""
         return int(self.values["neurons"])
+
+
+class NeuronsLinked(Event):
+    """There is no room for the distances of all pairs of a layer's neurons: their copies are merged first."""
+
+    @property
+    def neurons(self) -> int:
+        """How many neurons of all students."""
+        return int(self.values["linked"])
+
+    @property
+    def bytes(self) -> int:
+        """What the distances of all pairs would take."""
+        return int(self.values["bytes"])
 
 
 class FineTuned(Event, stage="fine_tune"):

@@ -55,6 +55,7 @@ class RunDescription:
         machine: what the run was started on.
         queries: inputs asked by the end of each stage; only stages that end with stored answers.
         output: what the user said that the teacher answers, for example ``"auto"``.
+        image_shape: of one input, where inputs were images; see :class:`expandcluster.Inputs`.
     """
 
     teacher: str
@@ -70,6 +71,7 @@ class RunDescription:
     machine: str
     queries: dict[str, int]
     output: str = "auto"
+    image_shape: tuple[int, ...] | None = None
 
 
 def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwise | str | None = None) -> Recovery:
@@ -162,6 +164,7 @@ def read_description(folder: str | os.PathLike[str]) -> RunDescription:
             versions={str(k): str(v) for k, v in about.get("versions", {}).items()},
             machine=str(about.get("machine", "")), queries=_answers(folder),
             output=str(run.get("output", "raw")),
+            image_shape=tuple(map(int, run["image_shape"])) if "image_shape" in run else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise _unfinished(folder, f"a damaged run.json ({error!r})") from error

@@ -10,6 +10,7 @@ import numpy as np
 
 from expandcluster.activations import Activation, Elementwise
 from expandcluster.certify import certify, judge
+from expandcluster.data import Inputs
 from expandcluster.errors import BadInput
 from expandcluster.expand.choose import AUTO, DEPTHS, candidates, choose
 from expandcluster.expand.expand import expand
@@ -39,7 +40,7 @@ def recover(
     hidden_layers: int | str = 1,
     output: str = "auto",
     seed: int = 0,
-    inputs: np.ndarray | None = None,
+    inputs: np.ndarray | Inputs | None = None,
     options: RecoverOptions | None = None,
     out: str | os.PathLike[str] | None = None,
     progress: Progress = silent,
@@ -56,7 +57,8 @@ def recover(
             probabilities (``"logistic"``), or ``"auto"`` to tell from the answers. The network is
             recovered up to its raw outputs.
         seed: of queries and students; the same seed gives the same result.
-        inputs: ask only these rows ``(samples, inputs)`` instead of Gaussian ones.
+        inputs: ask only these rows ``(samples, inputs)`` instead of Gaussian ones; see
+            :func:`expandcluster.read_inputs` for those in files.
         options: see :class:`RecoverOptions`.
         out: run folder; a run that was interrupted there goes on where it stopped.
         progress: called with an :class:`Event` at every step.
@@ -65,13 +67,16 @@ def recover(
         The network, the verdict and its evidence; a failure to recover is a verdict, not an exception.
 
     Raises:
-        BadInput: an argument, the teacher's answers or the run folder cannot be used.
+        BadInput: an argument, the teacher's answers or the run folder cannot be used, or the students have more
+            different neurons than ``ClusterOptions(memory=...)`` has room for.
     """
     options = RecoverOptions() if options is None else options
     _check(teacher, hidden_layers, output, seed, options)
     acts = candidates(activation)
     depths = DEPTHS if isinstance(hidden_layers, str) else (hidden_layers,)
-    about = describe(teacher, acts, depths, output, seed, inputs, options)
+    image_shape = inputs.image_shape if isinstance(inputs, Inputs) else teacher.image_shape
+    inputs = inputs.x if isinstance(inputs, Inputs) else inputs
+    about = describe(teacher, acts, depths, output, seed, inputs, options, image_shape)
     with open_run(None if out is None else Path(out), about, acts, progress) as run:
         wide = any(a.negative_slope is not None for a in acts)
         source = open_source(teacher, options.queries, seed, inputs, run.answers, wide)

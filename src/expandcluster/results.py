@@ -89,11 +89,12 @@ class LayerClusters:
     Attributes:
         linkage: SciPy's linkage matrix ``(neurons - 1, 4)``, average linkage.
         student: the student of each clustered neuron, ``(neurons,)``.
-        vectors: canonical incoming vectors, bias last, ``(neurons, fan_in + 1)``.
+        vectors: canonical incoming vectors, bias last, those of a cluster on one side, ``(neurons, fan_in + 1)``.
         height: where the tree was cut.
         labels: cluster of each neuron, -1 where its cluster was dropped, ``(neurons,)``.
         support: number of distinct students in each kept cluster, ``(clusters,)``.
         angle: median angle inside each kept cluster in radians, ``(clusters,)``.
+        mirrored: whether v and -v are the same neuron (the activation has a reflection).
     """
 
     linkage: np.ndarray
@@ -103,6 +104,7 @@ class LayerClusters:
     labels: np.ndarray
     support: np.ndarray
     angle: np.ndarray
+    mirrored: bool = False
 
 
 @dataclasses.dataclass(frozen=True)

@@ -57,15 +57,18 @@ Result = TypeVar("Result")
 
 
 def describe(teacher: Teacher, activations: Sequence[Activation], depths: Sequence[int], output: str, seed: int,
-             inputs: np.ndarray | None, options: RecoverOptions) -> dict[str, Any]:
+             inputs: np.ndarray | None, options: RecoverOptions, image_shape: tuple[int, ...] | None = None
+             ) -> dict[str, Any]:
     """Everything that makes a run this run and no other."""
+    settings = strict(dataclasses.asdict(options))  # as run.json will have it
+    del settings["cluster"]["memory"]  # changes no result: a run that lacked memory goes on with more
     asked = None if inputs is None else hashlib.sha256(np.ascontiguousarray(inputs).tobytes()).hexdigest()[:16]
     return {
         "teacher": teacher.name, "fingerprint": teacher.fingerprint, "inputs": teacher.inputs,
         "outputs": teacher.outputs, "dtype": teacher.dtype.name,
         "activation": ",".join(a.name for a in activations),
         "hidden_layers": depths[0] if len(depths) == 1 else AUTO, "output": output, "seed": seed, "asked_inputs": asked,
-        "options": strict(dataclasses.asdict(options)),  # as run.json will have it
+        "options": settings, **({} if image_shape is None else {"image_shape": list(image_shape)}),
     }
 
 

@@ -36,3 +36,12 @@ def test_the_threshold_is_relative_to_the_answers() -> None:
     share = contributions([teacher], X) / variance
     for threshold in (0.0, *(1.001 * np.sort(share))):
         assert contributing([teacher], X, variance, threshold).sum() == (share > threshold).sum()
+
+
+def test_of_more_neurons_than_samples_what_they_reach_counts() -> None:
+    teacher = random_teacher((3, 2, 1), "tanh", 0)
+    student = with_neurons(teacher, np.random.default_rng(0).normal(size=(40, 3)).tolist(), [0.1] * 40,
+                           [0.0] * 20 + [1e-3] * 20)
+    y = student(X[:30])
+    keep = contributing([student], X[:30], float(np.sum((y - y.mean(axis=0)) ** 2)), 1e-12)
+    assert keep.tolist() == [True] * 2 + [False] * 20 + [True] * 20

@@ -17,12 +17,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.problems import random_teacher
 
+from expandcluster.data import Inputs, read_inputs
 from expandcluster.errors import BadInput
 from expandcluster.export import load_network, open_network, save_network
 from expandcluster.export.onnx_file import network_from_onnx, network_to_onnx
 from expandcluster.networks import Network
 from expandcluster.teachers import Teacher, open_teacher
-from expandcluster.teachers.table import TableTeacher, read_inputs, read_table
+from expandcluster.teachers.table import TableTeacher, read_table
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(12, 2)), RNG.normal(size=(12, 3))
@@ -48,7 +49,7 @@ def test_tables_come_back_as_they_were(suffix: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(table.x, X)
     np.testing.assert_array_equal(table.y, Y)
     assert (table.inputs, table.outputs, table.dtype, table.name) == (2, 3, np.float64, f"t{suffix}")
-    np.testing.assert_array_equal(read_inputs(tmp_path / f"t{suffix}"), X)
+    np.testing.assert_array_equal(read_inputs(tmp_path / f"t{suffix}").x, X)
     opened = open_teacher(str(tmp_path / f"t{suffix}"))
     assert isinstance(opened, TableTeacher) and opened.fingerprint == table.fingerprint
 
@@ -79,9 +80,9 @@ def test_inputs_come_alone_too(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", X.astype(np.float32))
     np.savez(tmp_path / "x.npz", x=X)
     (tmp_path / "x.csv").write_text("x1\n" + "\n".join("123"))
-    assert read_inputs(tmp_path / "x.npy").dtype == np.float64
-    np.testing.assert_array_equal(read_inputs(tmp_path / "x.npz"), X)
-    np.testing.assert_array_equal(read_inputs(tmp_path / "x.csv"), [[1.0], [2.0], [3.0]])
+    assert read_inputs(tmp_path / "x.npy").x.dtype == np.float64
+    np.testing.assert_array_equal(read_inputs(tmp_path / "x.npz").x, X)
+    np.testing.assert_array_equal(read_inputs(tmp_path / "x.csv").x, [[1.0], [2.0], [3.0]])
 
 
 GOOD = "\n".join(["x1,x2,y1", *["1,2,3"] * 12])
@@ -141,7 +142,7 @@ def test_npz_without_its_arrays_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "t.npz", a=X, b=Y)
     with pytest.raises(BadInput, match=r"got no x and no y; expected arrays x and y.*Rename"):
         read_table(tmp_path / "t.npz")
-    with pytest.raises(BadInput, match=r"got no x; expected an array x"):
+    with pytest.raises(BadInput, match=r"got no x, but a, b; expected an array x"):
         read_inputs(tmp_path / "t.npz")
 
 
@@ -205,7 +206,7 @@ def _read_or_refuse(suffix: str, folder: Path, data: bytes) -> None:
         elif isinstance(found, Network):
             assert all(np.isfinite(a).all() for a in (*found.weights, *found.biases))
         else:
-            assert isinstance(found, np.ndarray) and found.ndim == 2 and found.dtype == np.float64
+            assert isinstance(found, Inputs) and found.x.ndim == 2 and found.x.dtype == np.float64
 
 
 @pytest.mark.parametrize("suffix", READERS)

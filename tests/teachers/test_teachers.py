@@ -272,7 +272,7 @@ REFUSED: dict[str, tuple[Callable[[], Any], str]] = {
     "ragged table": (lambda: Teacher.from_data([[1.0], [1.0, 2.0]], X),  # type: ignore[arg-type]
                      r"inputs of table: got rows of different length.*; expected an array of numbers.*Give every row"),
     "complex table": (lambda: Teacher.from_data(X, X * 1j), r"outputs of table: got .*complex.*; expected an array"),
-    "images in a table": (lambda: Teacher.from_data(np.zeros((20, 2, 2)), np.zeros(20)),
+    "images as answers": (lambda: Teacher.from_data(np.zeros(20), np.zeros((20, 2, 2))),
                           r"got an array of shape \(20, 2, 2\); expected rows of numbers.*Flatten"),
     "no columns": (lambda: Teacher.from_data(np.zeros((20, 0)), np.zeros(20)), r"got an array of shape \(20, 0\)"),
 }

@@ -23,6 +23,7 @@ class Neurons:
         scale: outgoing weights of the student times this belong to the vector, ``(neurons,)``.
         student: index of the student, ``(neurons,)``.
         index: index of the neuron in its student's layer, ``(neurons,)``.
+        sign: of the activation's symmetry: where it is not 0, v and -v are the same neuron.
     """
 
     vectors: np.ndarray
@@ -30,10 +31,18 @@ class Neurons:
     scale: np.ndarray
     student: np.ndarray
     index: np.ndarray
+    sign: int = 0
 
     def take(self, rows: np.ndarray) -> Neurons:
         """The neurons at ``rows``."""
-        return Neurons(*(getattr(self, f.name)[rows] for f in dataclasses.fields(self)))
+        return Neurons(self.vectors[rows], self.flipped[rows], self.scale[rows], self.student[rows], self.index[rows],
+                       self.sign)
+
+    def as_in(self, vectors: np.ndarray) -> Neurons:
+        """The same neurons, reflected where these vectors are the negatives of theirs."""
+        turned = np.einsum("nd,nd->n", self.vectors, vectors) < 0
+        return dataclasses.replace(self, vectors=vectors, flipped=self.flipped ^ turned,
+                                   scale=np.where(turned, self.sign * self.scale, self.scale))
 
 
 def canonical_neurons(vectors: np.ndarray, symmetry: Symmetry) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -66,4 +75,4 @@ def gather_neurons(students: Sequence[Network], symmetry: Symmetry) -> Neurons:
     vectors, flipped, scale = canonical_neurons(np.concatenate(rows), symmetry)
     student = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
     index = np.concatenate([np.arange(len(r)) for r in rows])
-    return Neurons(vectors, flipped, scale, student, index)
+    return Neurons(vectors, flipped, scale, student, index, symmetry.sign)

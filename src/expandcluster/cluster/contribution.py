@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from expandcluster.expand.prune import removal_costs
 from expandcluster.networks import Network
+from expandcluster.threads import one_thread_each
 
 __all__ = ["contributing", "contributions"]
 
@@ -31,7 +34,8 @@ def contributions(students: Sequence[Network], x: np.ndarray) -> np.ndarray:
     """What each first-layer neuron contributes, in squared error at the layer above.
 
     The larger of two numbers: what the neuron's outgoing weights reach, and what its removal would cost.
-    Exact duplicates cost nothing to remove one at a time and are kept by the first.
+    Exact duplicates cost nothing to remove one at a time and are kept by the first. Of more neurons than samples
+    each one can be made up for by the others, and costs nothing.
 
     Args:
         students: the networks.
@@ -40,10 +44,12 @@ def contributions(students: Sequence[Network], x: np.ndarray) -> np.ndarray:
     Returns:
         A number for each neuron, students one after the other.
     """
-    found = []
-    for network in students:
-        outgoing = network.weights[1]
-        varying = network.hidden(x, 1).std(axis=0)
-        reach = np.sum(outgoing**2, axis=0) * varying**2 * len(x)
-        found.append(np.maximum(reach, removal_costs(network, x)[0]))
-    return np.concatenate(found)
+    with one_thread_each(len(students)), ThreadPoolExecutor(os.cpu_count()) as pool:
+        return np.concatenate(list(pool.map(lambda network: _contributions(network, x), students)))
+
+
+def _contributions(network: Network, x: np.ndarray) -> np.ndarray:
+    outgoing = network.weights[1]
+    varying = network.hidden(x, 1).std(axis=0)
+    reach: np.ndarray = np.sum(outgoing**2, axis=0) * varying**2 * len(x)
+    return reach if len(reach) >= len(x) else np.maximum(reach, removal_costs(network, x)[0])

@@ -8,6 +8,7 @@ import numpy as np
 
 from expandcluster.activations import Symmetry
 from expandcluster.cluster.canonical import Neurons
+from expandcluster.cluster.tree import members_of
 from expandcluster.networks import Network
 
 __all__ = ["merge", "outgoing"]
@@ -30,8 +31,7 @@ def merge(neurons: Neurons, labels: np.ndarray, order: Sequence[int]) -> tuple[n
     rank = np.empty(len(order), int)
     rank[np.asarray(order)] = np.arange(len(order))
     vectors, flips = [], []
-    for c in range(labels.max() + 1 if labels.size else 0):
-        members = np.flatnonzero(labels == c)
+    for members in members_of(labels):
         best = members[rank[neurons.student[members]] == rank[neurons.student[members]].min()]
         flip = bool(neurons.flipped[best[0]])
         vectors.append(neurons.vectors[best].mean(axis=0) * (-1.0 if flip else 1.0))

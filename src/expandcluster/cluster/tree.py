@@ -2,36 +2,72 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, linkage
 
 from expandcluster.cluster.canonical import Neurons
+from expandcluster.cluster.distances import condensed_distances
+from expandcluster.cluster.large import link_by_components
 from expandcluster.options import ClusterOptions
+from expandcluster.progress import NeuronsLinked, Progress, silent
 from expandcluster.results import LayerClusters
 
-__all__ = ["cluster", "cut_again", "gap_height", "link", "paper_height"]
+__all__ = ["cluster", "cut_again", "gap_height", "link", "members_of", "paper_height"]
 
 _SAME = 1e-6  # merges below this share of the neurons' size are rounding, and are not told apart
 
 
-def cluster(neurons: Neurons, students: int, options: ClusterOptions) -> LayerClusters:
+def cluster(neurons: Neurons, students: int, options: ClusterOptions, progress: Progress = silent) -> LayerClusters:
     """Cluster the neurons of one layer.
 
     Args:
         neurons: canonical neurons of all students.
         students: number of students N.
-        options: cut, gamma and beta.
+        options: cut, gamma, beta and memory.
+        progress: told if there is no room for the distances of all pairs.
+
+    Raises:
+        BadInput: see :func:`link`.
     """
-    return cut_again(link(neurons.vectors), neurons.vectors, neurons.student, students, options)
+    n, mirrored = len(neurons.vectors), neurons.sign != 0
+    if _bytes(n) > options.memory:
+        progress(NeuronsLinked("cluster", f"distances of all pairs of {n:,} neurons take {_bytes(n) / 2**30:.1f} GiB, "
+                               f"more than {options.memory / 2**30:.1f}: copies are merged first",
+                               {"linked": n, "bytes": _bytes(n)}))
+    tree = link(neurons.vectors, mirrored=mirrored, memory=options.memory)
+    return cut_again(tree, neurons.vectors, neurons.student, students, options, mirrored=mirrored)
 
 
-def link(vectors: np.ndarray) -> np.ndarray:
-    """SciPy's linkage matrix, average linkage on L2 distances; empty for fewer than two neurons."""
-    return linkage(vectors, method="average") if len(vectors) > 1 else np.zeros((0, 4))
+def link(vectors: np.ndarray, *, mirrored: bool = False, memory: int = ClusterOptions().memory) -> np.ndarray:
+    """SciPy's linkage matrix, average linkage on L2 distances; empty for fewer than two neurons.
+
+    Args:
+        vectors: canonical vectors ``(neurons, fan_in + 1)``.
+        mirrored: v and -v are the same neuron: the smaller one of ``|u - v|`` and ``|u + v|`` is their distance.
+            Canonical form alone would part the copies of a neuron that is near its hyperplane.
+        memory: bytes that distances may take. Where those of all pairs take more, copies are merged first: the same
+            tree, see :mod:`expandcluster.cluster.large`.
+
+    Raises:
+        BadInput: even the distances of all different neurons take more.
+    """
+    if len(vectors) < 2:
+        return np.zeros((0, 4))
+    if _bytes(len(vectors)) > memory:
+        return link_by_components(vectors, memory, mirrored)
+    return linkage(condensed_distances(vectors, mirrored), method="average")
+
+
+def _bytes(neurons: int) -> int:
+    """What the distances of all pairs take, and the copy on which SciPy works."""
+    return 2 * 8 * (neurons * (neurons - 1) // 2)
 
 
 def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, students: int,
-              options: ClusterOptions) -> LayerClusters:
+              options: ClusterOptions, *, mirrored: bool = False) -> LayerClusters:
     """Cut a kept tree with other options, at no cost.
 
     Args:
@@ -40,23 +76,40 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
         student: student of each neuron ``(neurons,)``.
         students: number of students N.
         options: cut, gamma and beta.
+        mirrored: as the tree was linked; see :func:`link`.
     """
     least = max(1, int(np.ceil(options.gamma * students - 1e-9)))
     size = float(np.sqrt(np.mean(np.sum(vectors**2, axis=1)))) or 1.0
     height = (gap_height(tree, student, least, size) if options.cut == "gap" and len(tree)
               else paper_height(tree, student, least))
     flat = fcluster(tree, height, criterion="distance") - 1 if len(tree) else np.zeros(len(vectors), int)
+    if mirrored:
+        vectors = _one_side(vectors, flat)
     labels = np.full(len(vectors), -1)
     support: list[int] = []
     angle: list[float] = []
-    for members in (np.flatnonzero(flat == c) for c in range(int(flat.max(initial=-1)) + 1)):
+    for members in members_of(flat):
         found_in = len(np.unique(student[members]))
-        spread = _median_angle(vectors[members])
-        if found_in >= least and spread <= options.beta:
+        if found_in >= least and (spread := _median_angle(vectors[members])) <= options.beta:
             labels[members] = len(support)
             support.append(found_in)
             angle.append(spread)
-    return LayerClusters(tree, student, vectors, height, labels, np.array(support, int), np.array(angle))
+    return LayerClusters(tree, student, vectors, height, labels, np.array(support, int), np.array(angle), mirrored)
+
+
+def members_of(labels: np.ndarray) -> Iterator[np.ndarray]:
+    """The neurons of label 0, of label 1, and so on; those of label -1 are left out."""
+    order = np.argsort(labels, kind="stable")
+    ends = np.searchsorted(labels[order], np.arange(labels.max(initial=-1) + 2))
+    return (order[start:stop] for start, stop in itertools.pairwise(ends))
+
+
+def _one_side(vectors: np.ndarray, flat: np.ndarray) -> np.ndarray:
+    """The vectors, those of each cluster on the side where most of them are."""
+    first = np.unique(flat, return_index=True)[1]
+    other = np.einsum("nd,nd->n", vectors, vectors[first[flat]]) < 0
+    most = 2 * np.bincount(flat, weights=other) > np.bincount(flat)
+    return np.where((other ^ most[flat])[:, None], -vectors, vectors)
 
 
 def gap_height(tree: np.ndarray, student: np.ndarray, least: int, size: float) -> float:

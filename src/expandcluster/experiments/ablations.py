@@ -132,7 +132,8 @@ class _Case:
         kept = self.tree
         if kept is None or not len(kept.vectors):
             return None
-        return cut_again(kept.linkage, kept.vectors, kept.student, len(self.losses), options)
+        return cut_again(kept.linkage, kept.vectors, kept.student, len(self.losses), options,
+                         mirrored=kept.mirrored)
 
     def clusters(self, students: Sequence[int], threshold: float, options: ClusterOptions) -> LayerClusters | None:
         """Some of the students, clustered anew without the neurons that contribute at most ``threshold``."""
@@ -205,7 +206,9 @@ def right(clusters: LayerClusters | None, truth: Network) -> tuple[bool, bool]:
         merged.append(clusters.vectors[best].mean(axis=0))
     true = np.concatenate([truth.weights[0], truth.biases[0][:, None]], axis=1)
     true = canonical_neurons(true, truth.activation.symmetry)[0]
-    distance = cdist(true, np.array(merged)) / np.linalg.norm(true, axis=1, keepdims=True)
+    found = np.array(merged)
+    distance = np.minimum(cdist(true, found), cdist(true, -found) if clusters.mirrored else np.inf)
+    distance /= np.linalg.norm(true, axis=1, keepdims=True)
     return True, bool((distance[linear_sum_assignment(distance)] <= _CLOSE).all())
 
 
@@ -216,7 +219,7 @@ def _load(problem: SyntheticProblem, folder: Path, rho: float, samples: int | No
     x = synthetic_inputs(problem, 1000)
     unit = Samples(x, problem.teacher(x)).total_variance
     neurons = gather_neurons(students.networks, problem.teacher.activation.symmetry) if students.networks else Neurons(
-        *(np.zeros((0, problem.inputs + 1)), *(np.zeros(0, kind) for kind in (bool, float, int, int))))
+        np.zeros((0, problem.inputs + 1)), np.zeros(0, bool), np.zeros(0), np.zeros(0, int), np.zeros(0, int))
     contribution = contributions(students.networks, where.inside(x)) / unit if students.networks else np.zeros(0)
     return _Case(where.lower(problem.teacher), layers[0] if layers else None, neurons, contribution, students.losses)
 

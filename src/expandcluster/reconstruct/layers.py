@@ -101,7 +101,7 @@ def _build(students: Students, order: list[int], samples: Samples, activation: A
     hidden_layers = len(networks[0].hidden_sizes)
     for layer in range(1, hidden_layers + 1):
         here = Samples(features, samples.y, samples.floor)
-        neurons, clusters = _cluster_layer(networks, here, activation, options)
+        neurons, clusters = _cluster_layer(networks, here, activation, options, progress)
         layers.append(clusters)
         found = len(clusters.support)
         progress(Event("cluster", f"hidden layer {layer}: {found} neurons found in most of {len(networks)} students",
@@ -118,18 +118,18 @@ def _build(students: Students, order: list[int], samples: Samples, activation: A
     raise AssertionError("a network has at least one hidden layer")
 
 
-def _cluster_layer(networks: list[Network], samples: Samples, activation: Activation,
-                   options: ClusterOptions) -> tuple[Neurons, LayerClusters]:
+def _cluster_layer(networks: list[Network], samples: Samples, activation: Activation, options: ClusterOptions,
+                   progress: Progress) -> tuple[Neurons, LayerClusters]:
     neurons = gather_neurons(networks, activation.symmetry)
-    if options.contribution == 0:
-        return neurons, cluster(neurons, len(networks), options)
-    x = samples.x[:1000]
-    threshold = options.contribution
-    if threshold is None:
-        threshold = max(1e-12, min(100 * samples.floor, 1e-8 + 0.1 * samples.floor))
-    share = len(x) / len(samples.x)
-    neurons = neurons.take(contributing(networks, x, samples.total_variance * share, threshold))
-    return neurons, cluster(neurons, len(networks), options)
+    if options.contribution != 0:
+        x = samples.x[:1000]
+        threshold = options.contribution
+        if threshold is None:
+            threshold = max(1e-12, min(100 * samples.floor, 1e-8 + 0.1 * samples.floor))
+        share = len(x) / len(samples.x)
+        neurons = neurons.take(contributing(networks, x, samples.total_variance * share, threshold))
+    clusters = cluster(neurons, len(networks), options, progress)
+    return neurons.as_in(clusters.vectors), clusters
 
 
 def _lift(networks: list[Network], neurons: Neurons, labels: np.ndarray, incoming: np.ndarray, flips: np.ndarray,

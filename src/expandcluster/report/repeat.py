@@ -33,12 +33,15 @@ def command_line(run: RunDescription) -> str | None:
         >>> command_line(run)
         'expandcluster recover net.onnx --activation tanh --hidden-layers 1 --seed 0'
     """
-    function = ":" in run.teacher and not run.teacher.lower().startswith(("http://", "https://"))
-    named = PurePath(run.teacher).suffix.lower() in _FILES or ":" in run.teacher
+    teacher, two, outputs = run.teacher.partition(" + ")  # files of inputs and of answers
+    function = ":" in teacher and not two and not run.teacher.lower().startswith(("http://", "https://"))
+    named = two or PurePath(teacher).suffix.lower() in _FILES or ":" in teacher
     if not named or "<" in run.teacher or run.teacher.startswith((":", "-", "__main__:")):
         return None
-    words = ["expandcluster", "recover", run.teacher, "--activation", run.activation,
+    words = ["expandcluster", "recover", teacher, "--activation", run.activation,
              "--hidden-layers", str(run.hidden_layers), "--seed", str(run.seed)]
+    if two:
+        words += ["--outputs", outputs]
     if run.output != "auto":
         words += ["--output", run.output]
     if function:

@@ -72,7 +72,8 @@ def all_sections(recovery: Recovery, run: RunDescription, probe: Probe) -> list[
         drawn = (layer_figures(recovery, layer, options) for layer in range(1, len(recovery.layers) + 1))
         sections.append(Section("clusters", "Clusters", join(element("div", f, class_="figures") for f in drawn)))
     if network is not None:
-        drawn = (weight_figures(recovery, network, layer) for layer in range(1, len(network.weights) + 1))
+        drawn = (weight_figures(recovery, network, layer, run.image_shape)
+                 for layer in range(1, len(network.weights) + 1))
         sections += [Section("weights", "Weights", element("div", *drawn, class_="figures")),
                      Section("neurons", "Neurons", neurons_section(recovery, network))]
     return [*sections, Section("undetermined", "Not determined", undetermined_section(recovery)),

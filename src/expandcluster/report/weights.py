@@ -42,12 +42,14 @@ def image_shapes(w: np.ndarray) -> list[tuple[int, ...]]:
     return [together, apart] if rough[0] <= rough[1] else [apart, together]
 
 
-def weight_figures(recovery: Recovery, network: Network, layer: int) -> Html:
-    """Weights into a layer as a matrix and, where its inputs may be images, as images."""
+def weight_figures(recovery: Recovery, network: Network, layer: int, image_shape: tuple[int, ...] | None = None
+                   ) -> Html:
+    """Weights into a layer as a matrix and, where its inputs are or may be images, as images."""
     w = network.weights[layer - 1]
     into = "the outputs" if layer == len(network.weights) else f"hidden layer {layer}"
     alt = f"{w.shape[0]} neurons with {w.shape[1]} weights each, from {w.min():.2g} to {w.max():.2g}; red is positive."
-    shapes = image_shapes(w) if layer == 1 else []
+    shapes = ([] if layer > 1 else image_shapes(w) if image_shape is None or math.prod(image_shape) != w.shape[1]
+              else [image_shape])
     data = details("Numbers of this figure", _numbers(network, layer, into))
     matrix = drawing(f"weights-{layer}", f"Weights into {into}", "Weight matrix: " + alt,
                      lambda ax: weights(recovery, layer, ax=ax), data=Html("") if shapes else data,
@@ -56,7 +58,7 @@ def weight_figures(recovery: Recovery, network: Network, layer: int) -> Html:
         return matrix
     shown = [("Matrix", matrix), *(_as_images(recovery, layer, shape, into, alt, "-other" * (shape != shapes[0]))
                                    for shape in shapes)]
-    first = 1 if shapes[0][1] >= _IMAGE else 0
+    first = 1 if shapes[0][1] >= _IMAGE or image_shape is not None else 0
     buttons = (element("button", label, type="button", aria_pressed="true" if i == first else "false", data_show=f"{i}")
                for i, (label, _) in enumerate(shown))
     return element("div", element("div", *buttons, class_="switch", role="group", aria_label="How to show the weights",
@@ -67,7 +69,7 @@ def weight_figures(recovery: Recovery, network: Network, layer: int) -> Html:
 def _as_images(recovery: Recovery, layer: int, shape: tuple[int, ...], into: str, alt: str, suffix: str
                ) -> tuple[str, Html]:
     """Label and figure of the weights as images of one shape."""
-    size = f"images of {shape[1]} by {shape[1]}"
+    size = "images of {} by {}".format(*(shape[1:] if shape[0] == 3 and len(shape) == 3 else shape[:2]))
     order = "" if len(shape) == 2 else ", colours pixel by pixel" if shape[2] == 3 else ", one colour after the other"
     note = ("One image for each neuron: red is positive, blue negative." if len(shape) == 2 else
             "One image for each neuron: each colour is the weight on that colour of the pixel, mid-grey is none.")

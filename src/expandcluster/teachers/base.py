@@ -29,10 +29,12 @@ class Teacher(abc.ABC):
         output: what its answers are, where that is known without asking: ``"raw"``, ``"softmax"`` or
             ``"logistic"``; else ``None``.
         batch: inputs it likes to be asked at once; what is answered is stored after each such batch.
+        image_shape: of one input, where inputs are known to be images; see :class:`expandcluster.Inputs`.
     """
 
     batch: int = 4096
     output: str | None = None
+    image_shape: tuple[int, ...] | None = None
 
     def __init__(self, inputs: int, outputs: int, dtype: np.dtype | type, name: str, *, fingerprint: str = "",
                  asked: int = 0) -> None:
@@ -70,6 +72,9 @@ class Teacher(abc.ABC):
     @staticmethod
     def from_data(x: np.ndarray, y: np.ndarray) -> Teacher:
         """A table: inputs ``(samples, inputs)`` and answers ``(samples, outputs)``; nothing can be asked.
+
+        Inputs may be images ``(samples, rows, columns)``, or of three colours with these first or last; their
+        bytes become numbers from 0 to 1. See :func:`expandcluster.read_inputs` for files of them.
 
         Raises:
             BadInput: the table is too small, ragged, or holds values that are not finite.

@@ -23,7 +23,7 @@ _PICKLES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".pt2", ".dill", ".npy"
 
 
 def open_teacher(text: str, input_size: int | None = None, http: HttpOptions | None = None,
-                 domain: Domain | None = None, *, probabilities: bool = False) -> Teacher:
+                 domain: Domain | None = None, *, probabilities: bool = False, outputs: str | None = None) -> Teacher:
     """The teacher in an .onnx file, a table, a safetensors network, in Python, or behind a server.
 
     Args:
@@ -34,10 +34,16 @@ def open_teacher(text: str, input_size: int | None = None, http: HttpOptions | N
         http: how a server is asked.
         domain: where a function may be asked how many outputs it has.
         probabilities: ask a scikit-learn classifier for its probabilities, not its raw outputs.
+        outputs: file of a table's answers, where ``text`` is the file of its inputs alone; any format of
+            :func:`expandcluster.read_inputs`.
 
     Raises:
         BadInput: there is no such teacher, or it cannot be used.
     """
+    if outputs is not None:
+        from expandcluster.teachers.table import read_table
+
+        return read_table(text, outputs)
     if text.lower().startswith(("http://", "https://")):
         return Teacher.from_http(text, options=http)
     path = Path(text)
