@@ -78,8 +78,8 @@ def matrix_free(population: Population, samples: Samples, activation: Activation
     run = functools.partial(
         _train, x=x, y=jnp.asarray(samples.y), first=first, total=jnp.asarray(total), target=samples.floor,
         sharpness=None if sharpness is None else jnp.asarray(sharpness), damping=options.damping, steps=options.steps,
-        patience=min(options.patience, _PATIENCE), progress=options.progress, creep=options.creep or 0.0, sizes=population.sizes,
-        activation=activation,
+        patience=min(options.patience, _PATIENCE), progress=options.progress, creep=options.creep or 0.0,
+        sizes=population.sizes, activation=activation,
     )
     return each_student(run, population, samples, unit=1.0)
 
