@@ -12,7 +12,7 @@ import numpy as np
 
 from expandcluster.activations import Activation
 from expandcluster.expand.expand import Students, clustered_unpruned
-from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
 from expandcluster.networks import stack
 from expandcluster.options import LMOptions
 from expandcluster.progress import Event, Progress, silent
@@ -37,7 +37,7 @@ def settle(students: Students, source: Source, activation: Activation, progress:
         activation: of the hidden layers.
         progress: told of every round.
     """
-    if not source.chosen:
+    if not source.chosen or any(not fits(n.sizes, LMOptions()) for n in students.networks):
         return students
     unpruned = any(clustered_unpruned(activation, n.sizes) for n in students.networks)
     for round_ in range(_FEW_ROUNDS if unpruned else _ROUNDS):

@@ -47,7 +47,7 @@ def challenge(network: Network | None, students: Students, source: Source, progr
         source: whom to ask; the doubtful inputs join its samples.
         progress: told of every round.
     """
-    if network is None or not students.at_floor or not source.chosen:
+    if network is None or not students.at_floor or source.given is not None:  # it has learnt all there is to ask
         return Challenge(network, source.extra, 0.0)
     committee = students.networks[: min(students.at_floor, _COMMITTEE)]
     error, wrong = 0.0, 1e4 * max(source.floor, 1e-26)
