@@ -15,6 +15,9 @@ NONE = "\N{EN DASH}"  # where there is no number
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
 
 
+_SMALL = re.compile(r"\b\d[\d.]*e-\d+\b")
+
+
 class Html(str):
     """Text that is HTML already."""
 
@@ -49,8 +52,15 @@ def join(parts: Iterable[object], separator: str = "\n") -> Html:
 
 
 def paragraph(*content: object, class_: str | None = None) -> Html:
-    """A paragraph of sentences."""
-    return element("p", join(content, " "), **({"class_": class_} if class_ else {}))
+    """A paragraph of sentences; numbers in it are not broken into lines.
+
+    Example:
+        >>> paragraph("at most 1.0e-26")
+        '<p>at most <span class="whole">1.0e-26</span></p>'
+    """
+    parts = (part if isinstance(part, Html) else Html(_SMALL.sub(r'<span class="whole">\g<0></span>', text(part)))
+             for part in content)
+    return element("p", join(parts, " "), **({"class_": class_} if class_ else {}))
 
 
 def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]], *, sortable: bool = False) -> Html:
