@@ -12,13 +12,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.problems import random_teacher
+from tests.report.large_run import large_recovery
 
 import expandcluster as ec
 from expandcluster.cluster.tree import cut_again, link
 from expandcluster.errors import BadInput, MissingExtra
 from expandcluster.options import ClusterOptions
-from expandcluster.plot import alignment, dendrogram, figure, identifiability, losses, save, similarity, style, weights
+from expandcluster.plot import (
+    alignment,
+    dendrogram,
+    figure,
+    identifiability,
+    loss_curves,
+    losses,
+    save,
+    similarity,
+    style,
+    weights,
+)
 from expandcluster.plot.kinds import kinds_of
+from expandcluster.plot.loss_figures import imitating
 from expandcluster.plot.weight_figures import undetermined_weights
 from expandcluster.results import LayerClusters, Recovery, Verdict
 from expandcluster.symmetry_moves import permute
@@ -94,6 +107,47 @@ def test_losses_are_sorted_over_the_noise_floor(recovery: Recovery) -> None:
     some = dataclasses.replace(recovery, losses=np.array([1e-3, np.inf, np.nan, 0.0]))
     assert "2 without a finite loss" in losses(some).get_xlabel()
     assert "no student" in losses(dataclasses.replace(recovery, losses=np.zeros(0))).texts[0].get_text()
+
+
+def test_loss_curves_tell_who_imitates_by_line_and_mark(recovery: Recovery) -> None:
+    ax = loss_curves(recovery)
+    good = imitating(recovery)
+    assert ax.get_yscale() == "log" and good.sum() >= recovery.students_at_floor > 0
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels[:2] == [f"imitate the teacher ({good.sum()})", f"do not ({(~good).sum()})"]
+    low, high = ax.get_ylim()
+    assert low < recovery.noise_floor < recovery.floor < high
+    mixed = dataclasses.replace(
+        recovery, losses=np.array([1e-29, 1e-12, 1e-3, np.inf]), pruned_losses=np.array([1e-29, 1e-28, 1e-3, np.inf]),
+        curves=np.array([[[0, 1], [4, 1e-29], [np.nan] * 2], [[0, 1], [3, 1e-5], [9, 1e-12]],
+                         [[0, 0.5], [7, 1e-3], [np.nan] * 2], np.full((3, 2), np.nan)]))
+    ax = loss_curves(mixed)
+    assert "1 without a finite loss" in ax.get_xlabel() and ax.get_xlim()[1] > 9
+    dots, crosses = ax.lines[:2]
+    assert (dots.get_marker(), crosses.get_marker()) == ("o", "x")
+    np.testing.assert_array_equal(dots.get_xydata(), [[4, 1e-29], [9, 1e-28]])
+    np.testing.assert_array_equal(crosses.get_xydata(), [[7, 1e-3]])
+    solid, drops, dashed, _ = ax.collections
+    assert len(solid.get_paths()) == 2 and len(dashed.get_paths()) == 1
+    assert solid.get_linestyle()[0][1] is None and dashed.get_linestyle()[0][1] is not None
+    np.testing.assert_array_equal([path.vertices for path in drops.get_paths()], [[[9, 1e-12], [9, 1e-28]]])
+
+
+def test_loss_curves_of_runs_that_have_none(recovery: Recovery) -> None:
+    none = np.zeros((0, 0, 2))
+    assert "no loss curves" in loss_curves(dataclasses.replace(recovery, curves=none)).texts[0].get_text()
+    nobody = dataclasses.replace(recovery, curves=none, losses=np.zeros(0))
+    assert "no student was trained" in loss_curves(nobody).texts[0].get_text()
+    lost = dataclasses.replace(recovery, losses=np.full(2, np.inf), curves=np.zeros((2, 0, 2)))
+    assert "no student has a finite loss" in loss_curves(lost).texts[0].get_text()
+
+
+def test_thousands_of_loss_curves(tmp_path: Path) -> None:
+    start = time.perf_counter()
+    large = large_recovery(12, 4, 2)
+    ax = loss_curves(large)
+    path = save(ax, tmp_path / "curves.svg")
+    assert len(large.curves) == 2000 and path.stat().st_size < 400_000 and time.perf_counter() - start < 30
 
 
 def test_alignment_with_the_truth(recovery: Recovery) -> None:

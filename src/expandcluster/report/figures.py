@@ -43,9 +43,9 @@ def curve_figure(recovery: Recovery) -> Html:
     good = imitating(recovery)
     longest = max(int(curve[-1, 0]) for curve in curves if len(curve))
     alt = (f"Relative loss of {plural(len(curves), 'student')} on a log axis against up to "
-           f"{plural(longest, 'training step')}. {good.sum():,} fall to {number(recovery.floor)} or below, at the latest "
-           f"once pruned, and imitate the teacher on their own queries; {(~good).sum():,} do not. The noise floor is "
-           f"{number(recovery.noise_floor)}.")
+           f"{plural(longest, 'training step')}. {good.sum():,} fall to {number(recovery.floor)} or below, at the "
+           f"latest once pruned, and imitate the teacher on their own queries; {(~good).sum():,} do not. The noise "
+           f"floor is {number(recovery.noise_floor)}.")
     rows = [(f"{s + 1}", *_quarters(curves[s]), number(float(recovery.losses[s])),
              number(float(recovery.pruned_losses[s])) if len(recovery.pruned_losses) == len(curves) else NONE,
              f"{recovery.steps[s]:,}" if len(recovery.steps) == len(curves) else NONE, "yes" if good[s] else "no")
@@ -57,9 +57,9 @@ def curve_figure(recovery: Recovery) -> Html:
     return drawing("curves", "Losses during training", alt, lambda ax: loss_curves(recovery, ax), data=data,
                    note="Every student is a line from its first weights to the end of training. Those that imitate "
                         "the teacher on their own queries are solid and end in a dot, the others are dashed and end "
-                        "in a cross. A dotted drop is pruning: superfluous neurons are removed, and the rest is trained "
-                        "on. Training ends once a student is good enough. Training with a smooth stand-in of a kinked "
-                        "activation, which may come first, is not drawn.")
+                        "in a cross. A dotted drop is pruning: superfluous neurons are removed, and the rest is "
+                        "trained on. Training ends once a student is good enough. Training with a smooth stand-in of "
+                        "a kinked activation, which may come first, is not drawn.")
 
 
 def _quarters(curve: np.ndarray) -> list[str]:
