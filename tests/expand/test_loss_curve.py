@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from tests.problems import imitation
 
+from expandcluster.expand import trainers as trainers_module
+from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
 from expandcluster.expand.loss_curve import KEPT, MOST, Curve, curve_points, following, padded
+from expandcluster.expand.population import TrainedPopulation
 from expandcluster.expand.trainers import train
 from expandcluster.networks import random_population
 from expandcluster.options import AdamOptions, BFGSOptions, LMOptions
@@ -57,6 +62,18 @@ def test_trainers_one_after_the_other_count_on() -> None:
         during = curve[curve[:, 0] <= alone.steps[s]]
         points = {tuple(point) for point in alone.curves[s]}
         assert len(during) > 20 and all(tuple(point) in points for point in during)
+
+
+def test_a_trainer_without_curves_leaves_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    teacher, samples = imitation((3, 2, 2), "tanh", 1e-26)
+
+    def silent(*args: object, **options: object) -> TrainedPopulation:
+        return dataclasses.replace(levenberg_marquardt(*args, **options), curves=np.zeros((0, 0, 2)))
+
+    monkeypatch.setattr(trainers_module, "trainer_of", lambda _: silent)
+    result = train(random_population((3, 4, 2), 2, 0), samples, teacher.activation, (LMOptions(steps=5),) * 2)
+    assert result.curves.shape == (2, 2, 2)
+    np.testing.assert_array_equal(result.curves[:, -1], np.stack([result.steps, result.loss], axis=1))
 
 
 def test_long_curves_are_thinned_and_keep_their_ends() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sys
 import time
@@ -313,6 +314,16 @@ def test_a_tree_that_is_a_chain(tmp_path: Path) -> None:
     vectors = np.cumsum(1.01 ** np.arange(1500))[:, None] * np.ones((1, 2))
     layer = cut_again(link(vectors), vectors, np.arange(1500) % 7, 7, ClusterOptions())
     save(dendrogram(_with(layer)), tmp_path / "chain.png", dpi=50)
+
+
+def test_svg_coordinates_are_short_and_its_words_whole(tmp_path: Path) -> None:
+    _, ax = figure()
+    ax.plot(np.linspace(0, 1, 9), np.linspace(0, 1, 9) ** 2)
+    ax.set_title("d = 0.12345678")
+    svg = save(ax, tmp_path / "line.svg").read_text()
+    assert "d = 0.12345678" in svg
+    numbers = [n for d in re.findall(r'\sd="([^"]*)"', svg) for n in re.findall(r"\d+\.(\d+)", d)]
+    assert numbers and max(map(len, numbers)) == 2
 
 
 def test_missing_matplotlib_is_said(monkeypatch: pytest.MonkeyPatch, recovery: Recovery) -> None:

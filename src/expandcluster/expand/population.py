@@ -69,6 +69,7 @@ class TrainedPopulation:
         gradient_norm: norm of the gradient of the relative loss each.
         steps: steps taken each.
         curves: steps and relative losses on the way, thinned, ``(students, points, 2)``; NaN after a student's last.
+            Empty of a trainer that keeps none.
     """
 
     population: Population

@@ -39,6 +39,7 @@ def train(population: Population, samples: Samples, activation: Activation, trai
     steps, curves = np.zeros(population.students, np.int64), np.zeros((population.students, 0, 2))
     for options in trainers:
         trained = trainer_of(options)(population, samples, activation, options, seed=seed)
-        curves = following(curves, trained.curves, steps)
+        ends = np.stack([trained.steps, trained.loss], axis=1)[:, None]
+        curves = following(curves, trained.curves if len(trained.curves) else ends, steps)
         population, steps = trained.population, steps + trained.steps
     return dataclasses.replace(trained, steps=steps, curves=curves)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from expandcluster.plot.style import COLORS, GREY, INK, axes_for, finish, legend
 from expandcluster.results import Recovery
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
 
 __all__ = ["imitating", "loss_curves"]
@@ -44,16 +45,24 @@ def loss_curves(recovery: Recovery, ax: Axes | None = None) -> Axes:
         return note(ax, "no student was trained" if not len(recovery.losses) else
                     "no student has a finite loss" if len(curves) else "no loss curves were kept")
     good = imitating(recovery)
-    for kind, line, color, marker, label in (
-            (good, "-", COLORS["kept"], "o", "imitate the teacher"), (~good, (0, (3, 1.5)), GREY, "x", "do not")):
+    from matplotlib.lines import Line2D
+
+    handles: list[Artist] = []
+    kinds: tuple[tuple[np.ndarray, Any, str, str, str], ...] = (
+        (good, "-", COLORS["kept"], "o", "imitate the teacher"), (~good, (0, (3, 1.5)), GREY, "x", "do not"))
+    for kind, line, color, marker, label in kinds:
         students = [s for s in range(len(curves)) if kind[s] and len(curves[s])]
-        _draw(ax, recovery, students, curves, line, color, marker, label)
+        _draw(ax, recovery, students, curves, line, color, marker)
+        handles.append(Line2D([], [], color=color, linestyle=line, linewidth=0.9, marker=marker, markersize=3.5,
+                              label=f"{label} ({len(students)})"))
     low = [_LEAST]
     if recovery.floor > 0:
-        ax.axhline(recovery.floor, color=INK, linestyle=(0, (1, 2)), linewidth=0.9, label="good enough")
+        handles.append(ax.axhline(recovery.floor, color=INK, linestyle=(0, (1, 2)), linewidth=0.9,
+                                  label="good enough"))
         low.append(recovery.floor)
     if recovery.noise_floor > 0:
-        ax.axhline(recovery.noise_floor, color=INK, linestyle=(0, (4, 2)), linewidth=0.9, label="noise floor")
+        handles.append(ax.axhline(recovery.noise_floor, color=INK, linestyle=(0, (4, 2)), linewidth=0.9,
+                                  label="noise floor"))
         low.append(recovery.noise_floor)
     ends = np.concatenate([recovery.losses, recovery.pruned_losses])
     values = np.concatenate([*(curve[:, 1] for curve in curves), ends[np.isfinite(ends)], low[1:]])
@@ -65,20 +74,20 @@ def loss_curves(recovery: Recovery, ax: Axes | None = None) -> Axes:
     lost = sum(not len(curve) for curve in curves)
     ax.set_xlabel("training steps" + (f" ({lost} without a finite loss)" if lost else ""))
     ax.set_ylabel("relative loss")
-    legend_above(ax, columns=2)
+    legend_above(ax, handles, columns=2)
     return finish(ax)
 
 
-def _draw(ax: Axes, recovery: Recovery, students: list[int], curves: list[np.ndarray], line: object, color: str,
-          marker: str, label: str) -> None:
+def _draw(ax: Axes, recovery: Recovery, students: list[int], curves: list[np.ndarray], line: Any, color: str,
+          marker: str) -> None:
     """Curves of one kind, and where they end."""
     from matplotlib.collections import LineCollection
 
     many = len(curves) >= _MANY
-    width, size = (0.4, 1.5) if many else (0.9, 3.5)
+    width, size = (0.4, 2.0) if many else (0.9, 3.5)
     shown = [np.maximum(curves[s], (0.0, _LEAST)) for s in students]
     ax.add_collection(LineCollection(shown, colors=color, linewidths=width, linestyles=[line], rasterized=many,
-                                     alpha=0.5 if many else 0.8))
+                                     alpha=max(0.15, 0.5 * _MANY / len(curves)) if many else 0.8))
     ends = np.array([curve[-1] for curve in shown]).reshape(-1, 2)
     if len(recovery.pruned_losses) == len(curves):
         pruned = np.column_stack([ends[:, 0], np.maximum(recovery.pruned_losses[students], _LEAST)])
@@ -87,4 +96,4 @@ def _draw(ax: Axes, recovery: Recovery, students: list[int], curves: list[np.nda
                                          linestyles=[(0, (1, 1.2))], rasterized=many))
         ends = pruned
     ax.plot(ends[:, 0], ends[:, 1], marker, color=color, markersize=size, markeredgewidth=0.8, rasterized=many,
-            label=f"{label} ({len(students)})", zorder=3)
+            zorder=3)
