@@ -20,8 +20,8 @@ from expandcluster.audit import AuditOptions, open_subject, run_audit, summarise
 from expandcluster.audit.run import Audit
 from expandcluster.audit.summary import Line, Spread, headline
 
-OPTIONS = AuditOptions(budgets=(1600, 2500, 4000, 6000), seeds=2,
-                       defences=("round:6", "round:5", "round:3", "noise:0.0001", "noise:0.01", "float16", "probabilities"))
+DEFENCES = ("round:6", "round:5", "round:3", "noise:0.0001", "noise:0.01", "float16", "probabilities")
+OPTIONS = AuditOptions(budgets=(1600, 2500, 4000, 6000), defences=DEFENCES, seeds=2)
 SECONDS = 300.0  # recoveries that would take much longer are not tried
 
 

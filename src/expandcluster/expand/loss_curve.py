@@ -49,9 +49,10 @@ class Curve(NamedTuple):
 
     def after(self, step: jax.Array, loss: jax.Array) -> Curve:
         """With the loss after ``step`` steps, one more than last time."""
-        full = step >= KEPT * self.stride
-        half = jnp.concatenate([self.losses[::2], jnp.full(KEPT // 2, jnp.nan)])
-        losses, stride = jnp.where(full, half, self.losses), jnp.where(full, 2 * self.stride, self.stride)
+        def thinned() -> Curve:
+            return Curve(jnp.concatenate([self.losses[::2], jnp.full(KEPT // 2, jnp.nan)]), 2 * self.stride)
+
+        losses, stride = jax.lax.cond(step >= KEPT * self.stride, thinned, lambda: self)
         place = jnp.where(step % stride == 0, step // stride, KEPT)  # past the end, where it is left out
         return Curve(losses.at[place].set(loss, mode="drop"), stride)
 
