@@ -52,6 +52,8 @@ def loss_curves(recovery: Recovery, ax: Axes | None = None) -> Axes:
         (good, "-", COLORS["kept"], "o", "imitate the teacher"), (~good, (0, (3, 1.5)), GREY, "x", "do not"))
     for kind, line, color, marker, label in kinds:
         students = [s for s in range(len(curves)) if kind[s] and len(curves[s])]
+        if not students:
+            continue
         _draw(ax, recovery, students, curves, line, color, marker)
         handles.append(Line2D([], [], color=color, linestyle=line, linewidth=0.9, marker=marker, markersize=3.5,
                               label=f"{label} ({len(students)})"))

@@ -147,8 +147,8 @@ def _cost(recovery: Recovery, run: RunDescription) -> Html:
         before = asked
     rows.append(("all stages", "", f"{recovery.queries:,}", f"{recovery.seconds:.2f}", "100%"))
     return join([table("Stages", ("what it does", "stage", "queries", "seconds", "share of time"), rows),
-                 element("p", "Answers are kept and asked once: a stage that needs those of an earlier one asks only "
-                              "for what is missing.", class_="note")])
+                 element("p", "Answers are kept: a stage that needs those of an earlier one asks only for what is "
+                              "missing.", class_="note")])
 
 
 def _repeat(run: RunDescription) -> Html:
