@@ -187,6 +187,12 @@ def test_weights_as_matrix_and_as_images(recovery: Recovery) -> None:
         weights(recovery, layer=3)
 
 
+def test_ticks_of_a_single_output_are_whole(recovery: Recovery) -> None:
+    ax = weights(recovery, layer=2)
+    low, high = sorted(ax.get_ylim())
+    assert [tick for tick in ax.get_yticks() if low <= tick <= high] == [0]
+
+
 def _with_weights(recovery: Recovery, inputs: int, neurons: int = 2) -> Recovery:
     """Weights that are numbered from 0."""
     first = np.arange(float(neurons * inputs)).reshape(neurons, inputs)
