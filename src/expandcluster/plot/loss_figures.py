@@ -56,7 +56,7 @@ def loss_curves(recovery: Recovery, ax: Axes | None = None) -> Axes:
             continue
         _draw(ax, recovery, students, curves, line, color, marker)
         handles.append(Line2D([], [], color=color, linestyle=line, linewidth=0.9, marker=marker, markersize=3.5,
-                              label=f"{label} ({len(students)})"))
+                              label=f"{label} ({len(students):,})"))
     low = [_LEAST]
     if recovery.floor > 0:
         handles.append(ax.axhline(recovery.floor, color=INK, linestyle=(0, (1, 2)), linewidth=0.9,

@@ -104,8 +104,8 @@ def _sizes(recovery: Recovery, options: ClusterOptions) -> Html:
     rows = []
     for i, layer in enumerate(recovery.layers, start=1):
         counts = kinds_of(layer, options).clusters
-        rows.append((f"hidden layer {i}", counts[0], f"{len(layer.vectors):,}", counts[1], counts[2],
-                     number(layer.height)))
+        found, small, unaligned = (f"{count:,}" for count in counts)
+        rows.append((f"hidden layer {i}", found, f"{len(layer.vectors):,}", small, unaligned, number(layer.height)))
     if not rows:
         return paragraph("No layer was clustered.")
     return join([paragraph("A neuron of the network is a cluster of the students' neurons. Clusters found in too few "
