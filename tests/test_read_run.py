@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import expandcluster as ec
 from expandcluster.errors import BadInput
 from expandcluster.read_run import read_description, read_run, read_students
 from expandcluster.results import Recovery
+from expandcluster.storage import read_arrays, write_arrays
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +35,38 @@ def test_the_same_recovery(recovery: Recovery) -> None:
         np.testing.assert_array_equal(a, b)
         np.testing.assert_array_equal(a, c)
     np.testing.assert_array_equal(again.layers[0].labels, recovery.layers[0].labels)
-    np.testing.assert_array_equal(again.losses, recovery.losses)
+    for name in ("losses", "steps", "pruned_losses", "curves"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(recovery, name))
     assert again.verdict is recovery.verdict and again.timings == recovery.timings
-    for name in ("relative_loss", "noise_floor", "queries", "seconds", "seed", "folder"):
+    for name in ("relative_loss", "noise_floor", "queries", "seconds", "seed", "folder", "floor"):
         assert getattr(again, name) == getattr(recovery, name), name
+
+
+def test_curves_of_every_student(recovery: Recovery) -> None:
+    students = len(recovery.losses)
+    assert len(recovery.curves) == len(recovery.pruned_losses) == students > 0
+    for s, curve in enumerate(recovery.curves):
+        curve = curve[np.isfinite(curve[:, 0])]
+        np.testing.assert_allclose(curve[-1], [recovery.steps[s], recovery.losses[s]])
+    assert (recovery.pruned_losses <= recovery.floor).sum() >= recovery.students_at_floor > 0
+
+
+def test_a_run_without_curves_is_still_read(recovery: Recovery, tmp_path: Path) -> None:
+    """As an earlier version left it."""
+    assert recovery.folder is not None
+    folder = tmp_path / "copy"
+    shutil.copytree(recovery.folder, folder)
+    for name in ("expand", "settle"):
+        path = folder / "stages" / f"{name}.safetensors"
+        arrays, header = read_arrays(path)
+        tree = json.loads(header["value"])
+        for field in ("curves", "all_pruned"):
+            del tree["fields"][field]
+        write_arrays(path, arrays, {**header, "value": json.dumps(tree)})
+    again = read_run(folder)
+    assert again.curves.shape == (0, 0, 2) and not len(again.pruned_losses)
+    np.testing.assert_array_equal(again.losses, recovery.losses)
+    assert again.floor == recovery.floor
 
 
 def test_the_students(recovery: Recovery) -> None:

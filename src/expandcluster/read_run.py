@@ -111,6 +111,9 @@ def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwis
         told_by=values["link"].why,
         tried=values["choose"].tried,
         steps=students.all_steps,
+        pruned_losses=students.all_pruned,
+        curves=students.curves,
+        floor=values["probe"].floor,
         students_at_floor=students.at_floor,
     )
 

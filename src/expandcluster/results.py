@@ -18,8 +18,8 @@ class Verdict(enum.Enum):
     """How a recovery ended; the value is what to tell the user, advice included.
 
     Example:
-        >>> [verdict.name for verdict in Verdict][:3]
-        ['EXACT', 'UNDETERMINED', 'IMPRECISE']
+        >>> next(iter(Verdict)).name
+        'EXACT'
         >>> Verdict.EXACT.value
         "Recovered: the network is the teacher, exact within the teacher's precision."
     """
@@ -147,7 +147,7 @@ class Recovery:
         seconds: wall time of all stages, also of those finished in an earlier sitting.
         certificate: the evidence behind the verdict; ``None`` where no network was found.
         layers: the clustering of each hidden layer.
-        losses: relative loss of every student trained.
+        losses: relative loss of every student trained, in the order of training, before it was pruned.
         seed: the seed of the run.
         timings: seconds of each stage.
         folder: the run folder, if there is one.
@@ -157,6 +157,10 @@ class Recovery:
             before its softmax or logistic function.
         told_by: how that was told; empty where it was known.
         tried: activations and depths among which one was chosen, best first; empty where both were known.
+        pruned_losses: relative loss of every student after it was pruned; empty for runs of earlier versions.
+        curves: steps and relative losses of every student while it was trained, thinned, ``(students, points, 2)``; NaN
+            after its last. Empty for runs of earlier versions.
+        floor: relative loss at or below which a student counts as having reached the noise floor.
     """
 
     network: Network | None
@@ -176,6 +180,9 @@ class Recovery:
     output: str = "raw"
     told_by: str = ""
     tried: tuple[Explanation, ...] = ()
+    pruned_losses: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    curves: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 2)))
+    floor: float = 0.0
 
     @property
     def equally_good(self) -> tuple[Explanation, ...]:

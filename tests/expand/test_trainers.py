@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tests.problems import imitation
@@ -10,6 +12,7 @@ from expandcluster.expand.adam import adam
 from expandcluster.expand.bfgs import bfgs
 from expandcluster.expand.gradient_flow import gradient_flow
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.expand.loss_curve import KEPT
 from expandcluster.expand.newton import newton
 from expandcluster.expand.population import Status
 from expandcluster.expand.slsqp import slsqp
@@ -72,6 +75,25 @@ def test_a_student_does_not_depend_on_its_neighbours(train, options):
 
 
 @pytest.mark.parametrize(("train", "options"), TRAINERS)
+def test_curves_go_from_the_first_loss_to_the_last(train, options):
+    teacher, samples = problem()
+    students = random_population((3, 4, 2), 3, 0)
+    result = train(students, samples, teacher.activation, options)
+    assert result.curves.shape[::2] == (3, 2) and result.curves.shape[1] <= KEPT + 1
+    for s, curve in enumerate(result.curves):
+        curve = curve[np.isfinite(curve[:, 0])]
+        first = samples.relative_loss(students.network(s, teacher.activation)(samples.x))
+        np.testing.assert_allclose(curve[0], [0, first], rtol=1e-6)
+        np.testing.assert_allclose(curve[-1], [result.steps[s], result.loss[s]], rtol=1e-6)
+        assert (np.diff(curve[:, 0]) > 0).all() and len(curve) >= min(result.steps[s], KEPT) / 2
+        middle = len(curve) // 2  # it is the loss of those steps: a shorter training ends there
+        if hasattr(options, "steps"):
+            short = train(students.take([s]), samples, teacher.activation,
+                          dataclasses.replace(options, steps=int(curve[middle, 0])))
+            np.testing.assert_allclose(curve[middle, 1], short.loss[0], rtol=1e-6)
+
+
+@pytest.mark.parametrize(("train", "options"), TRAINERS)
 def test_a_failing_student_is_data(train, options):
     teacher, samples = problem()
     students = random_population((3, 4, 2), 2, 0)
@@ -79,6 +101,7 @@ def test_a_failing_student_is_data(train, options):
     result = train(students, samples, teacher.activation, options)
     assert result.status[0] == Status.FAILED and np.isinf(result.loss[0])
     assert np.isfinite(result.loss[1]) and result.status[1] != Status.FAILED
+    assert np.isnan(result.curves[0]).all() and np.isfinite(result.curves[1, :2]).all()
 
 
 @pytest.mark.parametrize(("train", "options"), TRAINERS)
@@ -87,6 +110,7 @@ def test_students_at_the_floor_are_left_as_they_are(train, options):
     result = train(stack([teacher], (3, 4, 2)), samples, teacher.activation, options)
     assert result.status[0] == Status.FLOOR and result.steps[0] == 0
     np.testing.assert_array_equal(result.population.network(0, teacher.activation).weights[0], teacher.weights[0])
+    np.testing.assert_array_equal(result.curves[0], [[0, result.loss[0]]])
 
 
 @pytest.mark.parametrize(("train", "options"), TRAINERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import subprocess
 import sys
 import time
@@ -12,13 +13,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.problems import random_teacher
+from tests.report.large_run import large_recovery
 
 import expandcluster as ec
 from expandcluster.cluster.tree import cut_again, link
 from expandcluster.errors import BadInput, MissingExtra
 from expandcluster.options import ClusterOptions
-from expandcluster.plot import alignment, dendrogram, figure, identifiability, losses, save, similarity, style, weights
+from expandcluster.plot import (
+    alignment,
+    dendrogram,
+    figure,
+    identifiability,
+    loss_curves,
+    losses,
+    save,
+    similarity,
+    style,
+    weights,
+)
 from expandcluster.plot.kinds import kinds_of
+from expandcluster.plot.loss_figures import imitating
 from expandcluster.plot.weight_figures import undetermined_weights
 from expandcluster.results import LayerClusters, Recovery, Verdict
 from expandcluster.symmetry_moves import permute
@@ -96,6 +110,49 @@ def test_losses_are_sorted_over_the_noise_floor(recovery: Recovery) -> None:
     assert "no student" in losses(dataclasses.replace(recovery, losses=np.zeros(0))).texts[0].get_text()
 
 
+def test_loss_curves_tell_who_imitates_by_line_and_mark(recovery: Recovery) -> None:
+    ax = loss_curves(recovery)
+    good = imitating(recovery)
+    assert ax.get_yscale() == "log" and good.sum() >= recovery.students_at_floor > 0
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert f"imitate the teacher ({good.sum()})" == labels[0] and labels[-2:] == ["good enough", "noise floor"]
+    assert (f"do not ({(~good).sum()})" in labels) == (not good.all())
+    low, high = ax.get_ylim()
+    assert low < recovery.noise_floor < recovery.floor < high
+    mixed = dataclasses.replace(
+        recovery, losses=np.array([1e-29, 1e-12, 1e-3, np.inf]), pruned_losses=np.array([1e-29, 1e-28, 1e-3, np.inf]),
+        curves=np.array([[[0, 1], [4, 1e-29], [np.nan] * 2], [[0, 1], [3, 1e-5], [9, 1e-12]],
+                         [[0, 0.5], [7, 1e-3], [np.nan] * 2], np.full((3, 2), np.nan)]))
+    ax = loss_curves(mixed)
+    assert [t.get_text() for t in ax.get_legend().get_texts()][:2] == ["imitate the teacher (2)", "do not (1)"]
+    assert "1 without a finite loss" in ax.get_xlabel() and ax.get_xlim()[1] > 9
+    dots, crosses = ax.lines[:2]
+    assert (dots.get_marker(), crosses.get_marker()) == ("o", "x")
+    np.testing.assert_array_equal(dots.get_xydata(), [[4, 1e-29], [9, 1e-28]])
+    np.testing.assert_array_equal(crosses.get_xydata(), [[7, 1e-3]])
+    solid, drops, dashed, _ = ax.collections
+    assert len(solid.get_paths()) == 2 and len(dashed.get_paths()) == 1
+    assert solid.get_linestyle()[0][1] is None and dashed.get_linestyle()[0][1] is not None
+    np.testing.assert_array_equal([path.vertices for path in drops.get_paths()], [[[9, 1e-12], [9, 1e-28]]])
+
+
+def test_loss_curves_of_runs_that_have_none(recovery: Recovery) -> None:
+    none = np.zeros((0, 0, 2))
+    assert "no loss curves" in loss_curves(dataclasses.replace(recovery, curves=none)).texts[0].get_text()
+    nobody = dataclasses.replace(recovery, curves=none, losses=np.zeros(0))
+    assert "no student was trained" in loss_curves(nobody).texts[0].get_text()
+    lost = dataclasses.replace(recovery, losses=np.full(2, np.inf), curves=np.zeros((2, 0, 2)))
+    assert "no student has a finite loss" in loss_curves(lost).texts[0].get_text()
+
+
+def test_thousands_of_loss_curves(tmp_path: Path) -> None:
+    start = time.perf_counter()
+    large = large_recovery(12, 4, 2)
+    ax = loss_curves(large)
+    path = save(ax, tmp_path / "curves.svg")
+    assert len(large.curves) == 2000 and path.stat().st_size < 400_000 and time.perf_counter() - start < 30
+
+
 def test_alignment_with_the_truth(recovery: Recovery) -> None:
     error = np.asarray(alignment(recovery, TRUTH).lines[0].get_ydata())
     assert len(error) == 3 and error.max() < 1e-8
@@ -128,6 +185,12 @@ def test_weights_as_matrix_and_as_images(recovery: Recovery) -> None:
         weights(recovery, image_shape=(2, 2))
     with pytest.raises(BadInput, match="layer"):
         weights(recovery, layer=3)
+
+
+def test_ticks_of_a_single_output_are_whole(recovery: Recovery) -> None:
+    ax = weights(recovery, layer=2)
+    low, high = sorted(ax.get_ylim())
+    assert [tick for tick in ax.get_yticks() if low <= tick <= high] == [0]
 
 
 def _with_weights(recovery: Recovery, inputs: int, neurons: int = 2) -> Recovery:
@@ -259,6 +322,16 @@ def test_a_tree_that_is_a_chain(tmp_path: Path) -> None:
     vectors = np.cumsum(1.01 ** np.arange(1500))[:, None] * np.ones((1, 2))
     layer = cut_again(link(vectors), vectors, np.arange(1500) % 7, 7, ClusterOptions())
     save(dendrogram(_with(layer)), tmp_path / "chain.png", dpi=50)
+
+
+def test_svg_coordinates_are_short_and_its_words_whole(tmp_path: Path) -> None:
+    _, ax = figure()
+    ax.plot(np.linspace(0, 1, 9), np.linspace(0, 1, 9) ** 2)
+    ax.set_title("d = 0.12345678")
+    svg = save(ax, tmp_path / "line.svg").read_text()
+    assert "d = 0.12345678" in svg
+    numbers = [n for d in re.findall(r'\sd="([^"]*)"', svg) for n in re.findall(r"\d+\.(\d+)", d)]
+    assert numbers and max(map(len, numbers)) == 2
 
 
 def test_missing_matplotlib_is_said(monkeypatch: pytest.MonkeyPatch, recovery: Recovery) -> None:

@@ -33,9 +33,16 @@ def large_recovery(hidden: int, students: int, dropped: int, inputs: int = 60, o
                           np.concatenate([np.repeat(centres, students, axis=0), strays]), 1e-3,
                           np.concatenate([np.repeat(np.arange(hidden), students), np.full(dropped, -1)]),
                           np.full(hidden, students), np.full(hidden, 1e-12))
+    losses = np.where(np.arange(2000) % 2, np.exp(rng.normal(size=2000) - 65), 1e-3)
     return Recovery(network, Verdict.UNDETERMINED, 1e-30, 1e-32, 123_456, 999.0, certificate, (layer,),
-                    np.exp(rng.normal(size=2000) - 65), 0, {"expand": 999.0},
-                    steps=np.full(2000, 30), students_at_floor=students)
+                    losses, 0, {"expand": 999.0}, steps=np.full(2000, 30), students_at_floor=students,
+                    pruned_losses=losses, curves=_curves(losses), floor=PROBE.floor)
+
+
+def _curves(losses: np.ndarray) -> np.ndarray:
+    """From 1 to the losses in 30 steps, at 31 points."""
+    share = np.linspace(0, 1, 31)
+    return np.stack([np.tile(np.arange(31.0), (len(losses), 1)), losses[:, None] ** share], axis=2)
 
 
 def _tree(centres: np.ndarray, strays: np.ndarray, students: int) -> np.ndarray:

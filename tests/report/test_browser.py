@@ -97,7 +97,7 @@ def test_every_figure_is_seen_and_nothing_is_cut_off(reports: dict[str, Path], b
         assert page.evaluate("document.documentElement.scrollWidth") == WINDOWS[window][0]
         shown = page.locator("figure:visible")
         ids = shown.evaluate_all("all => all.map(one => one.id)")
-        every = ("losses", "tree-1", "similarity-1", "weights-2", "certainty")
+        every = ("curves", "losses", "tree-1", "similarity-1", "weights-2", "certainty")
         assert {f"figure-{figure}" for figure in every} < {*ids}
         assert ("figure-images-1" in ids) == (name != "large") and ("figure-weights-1" in ids) == (name == "large")
         for box in shown.locator("svg").evaluate_all("all => all.map(one => one.getBoundingClientRect().toJSON())"):

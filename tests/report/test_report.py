@@ -99,8 +99,8 @@ def test_page_is_well_formed_and_labelled(page: str) -> None:
 def test_every_figure_is_there_with_text_and_numbers(page: str) -> None:
     parsed = _Page(page)
     figures = {attributes["id"] for attributes in parsed.all("figure")}
-    assert figures == {"figure-losses", "figure-tree-1", "figure-similarity-1", "figure-weights-1", "figure-images-1",
-                       "figure-weights-2", "figure-certainty"}
+    assert figures == {"figure-curves", "figure-losses", "figure-tree-1", "figure-similarity-1", "figure-weights-1",
+                       "figure-images-1", "figure-weights-2", "figure-certainty"}
     drawings = parsed.all("svg")
     assert len(drawings) == len(figures)
     assert all(d["role"] == "img" and d["aria-labelledby"] and d["viewbox"] for d in drawings)

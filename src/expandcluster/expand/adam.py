@@ -12,6 +12,7 @@ import optax
 from expandcluster.activations import Activation
 from expandcluster.expand.each_student import free_parameters
 from expandcluster.expand.gauss_newton import flatten, loss, unflatten
+from expandcluster.expand.loss_curve import Curve, curve_points
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.networks import Population
 from expandcluster.options import AdamOptions
@@ -54,7 +55,8 @@ def adam(population: Population, samples: Samples, activation: Activation, optio
     best, waited, steps = np.full(population.students, np.inf), np.zeros(len(rate), int), np.zeros(len(rate), int)
     rng = np.random.default_rng(seed)
     relative = np.asarray(whole(theta)) / total
-    for _ in range(options.epochs):
+    curve, follow = jax.vmap(Curve.start)(jnp.asarray(relative)), jax.jit(jax.vmap(Curve.after, in_axes=(0, None, 0)))
+    for epoch in range(options.epochs):
         active = (relative > samples.floor) & np.isfinite(relative) & (rate >= options.least_learning_rate)
         if not active.any():
             break
@@ -63,6 +65,7 @@ def adam(population: Population, samples: Samples, activation: Activation, optio
                                activation=activation)
         relative = np.asarray(whole(theta)) / total
         steps += active * len(order)
+        curve = follow(curve, epoch + 1, relative)
         better = relative < (1 - 1e-3) * best
         best, waited = np.where(better, relative, best), np.where(better, 0, waited + 1)
         plateau = waited >= options.patience
@@ -74,7 +77,8 @@ def adam(population: Population, samples: Samples, activation: Activation, optio
     weights, biases = jax.vmap(lambda t: unflatten(t, sizes))(theta)
     trained = Population(tuple(np.asarray(w) for w in weights), tuple(np.asarray(b) for b in biases), population.alive)
     norm = np.linalg.norm(np.asarray(gradient * free), axis=1) / total
-    return TrainedPopulation(trained, status, np.where(np.isfinite(relative), relative, np.inf), norm, steps)
+    return TrainedPopulation(trained, status, np.where(np.isfinite(relative), relative, np.inf), norm, steps,
+                             curve_points(jax.tree.map(np.asarray, curve), steps, relative, each=n // batch))
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))

@@ -21,6 +21,7 @@ import optax
 
 from expandcluster.activations import Activation
 from expandcluster.expand.each_student import Chunks, End, chunks, each_student
+from expandcluster.expand.loss_curve import Curve
 from expandcluster.expand.objective import MEMORY, mean_squared_error, relative_unit, status_at_end
 from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.networks import Population
@@ -39,6 +40,7 @@ class _State(NamedTuple):
     inverse: jax.Array  # of the Hessian, as far as it is known
     step: jax.Array
     failures: jax.Array  # line searches that failed in a row
+    curve: Curve
 
 
 @in_float64
@@ -85,7 +87,9 @@ def _bfgs(theta: jax.Array, free: jax.Array, *, samples: Chunks, steps: jax.Arra
         inverse = jnp.where(good, _update(state.inverse, move, change, curvature), identity)
         theta, lost, gradient = (jnp.where(good, new, old) for new, old in zip(
             (state.theta + move, found.value, found.grad), state[:3], strict=True))
-        return _State(theta, lost, gradient, inverse, state.step + 1, jnp.where(good, 0, state.failures + 1))
+        step = state.step + 1
+        return _State(theta, lost, gradient, inverse, step, jnp.where(good, 0, state.failures + 1),
+                      state.curve.after(step, lost))
 
     def reached(state: _State) -> jax.Array:
         return (state.loss <= target) | (jnp.linalg.norm(state.gradient) <= gradient_norm)
@@ -94,10 +98,10 @@ def _bfgs(theta: jax.Array, free: jax.Array, *, samples: Chunks, steps: jax.Arra
         return (state.failures >= 2) | ~jnp.isfinite(state.loss)
 
     lost, gradient = objective.gradient(theta)
-    first = _State(theta, lost, gradient, identity, jnp.asarray(0), jnp.asarray(0))
+    first = _State(theta, lost, gradient, identity, jnp.asarray(0), jnp.asarray(0), Curve.start(lost))
     end = jax.lax.while_loop(lambda s: ~reached(s) & ~stalled(s) & (s.step < steps), advance, first)
     return End(end.theta, end.loss, jnp.linalg.norm(end.gradient), end.step,
-               status_at_end(reached(end), stalled(end)))
+               status_at_end(reached(end), stalled(end)), end.curve)
 
 
 def _update(inverse: jax.Array, move: jax.Array, change: jax.Array, curvature: jax.Array) -> jax.Array:

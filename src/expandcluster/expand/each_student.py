@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from expandcluster.expand.gauss_newton import bytes_per_sample, flatten, parameter_count, unflatten
+from expandcluster.expand.loss_curve import Curve, curve_points
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.networks import Array, Population
 from expandcluster.precision import in_float64
@@ -44,6 +45,7 @@ class End(NamedTuple):
         gradient_norm: norm of the gradient of that loss.
         steps: steps taken.
         status: a :class:`Status`; failed students and those at the floor are told from the loss.
+        curve: losses on the way.
     """
 
     theta: Array
@@ -51,6 +53,7 @@ class End(NamedTuple):
     gradient_norm: Array | float
     steps: Array | int
     status: Array | int
+    curve: Curve
 
 
 Run = Callable[[jax.Array, jax.Array], End]
@@ -96,20 +99,21 @@ def each_student(run: Run, population: Population, samples: Samples, *, unit: fl
     thetas = jax.vmap(flatten)(population.weights, population.biases)
     free = free_parameters(population)
     if traceable and jax.default_backend() != "cpu":
-        end = End(*(np.asarray(a) for a in jax.vmap(run)(thetas, free)))
+        end = jax.tree.map(np.asarray, jax.vmap(run)(thetas, free))
     else:
         # One student a thread: each leaves as soon as it is done, and all share one program.
         with one_thread_each(len(thetas)), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
             ends = list(pool.map(lambda pair: _in_thread(run, *pair), zip(thetas, free, strict=True)))
-        end = End(*(np.stack(part) for part in zip(*ends, strict=True)))
+        end = jax.tree.map(lambda *parts: np.stack(parts), *ends)
     relative = np.where(np.isfinite(end.loss), end.loss, np.inf) * unit
     status = np.where(relative <= samples.floor, Status.FLOOR, np.asarray(end.status))
     status = np.where(np.isfinite(relative), status, Status.FAILED)
     weights, biases = jax.vmap(lambda t: unflatten(t, population.sizes))(jnp.asarray(end.theta))
     trained = Population(tuple(np.asarray(w) for w in weights), tuple(np.asarray(b) for b in biases), population.alive)
-    return TrainedPopulation(trained, status, relative, np.asarray(end.gradient_norm) * unit, np.asarray(end.steps))
+    return TrainedPopulation(trained, status, relative, np.asarray(end.gradient_norm) * unit, np.asarray(end.steps),
+                             curve_points(end.curve, end.steps, end.loss, unit=unit))
 
 
-def _in_thread(run: Run, theta: jax.Array, free: jax.Array) -> tuple[np.ndarray, ...]:
+def _in_thread(run: Run, theta: jax.Array, free: jax.Array) -> End:
     """Precision is set per thread in JAX, so it is set again here."""
-    return in_float64(lambda: tuple(np.asarray(a) for a in run(theta, free)))()
+    return in_float64(lambda: jax.tree.map(np.asarray, run(theta, free)))()

@@ -12,6 +12,7 @@ import numpy as np
 from expandcluster.activations import Activation
 from expandcluster.expand.gauss_newton import parameter_count, step_work
 from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
+from expandcluster.expand.loss_curve import padded
 from expandcluster.expand.matrix_free import matrix_free_work
 from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.expand.prune import prune
@@ -56,6 +57,9 @@ class Students:
         samples: training samples they have used.
         extra: chosen inputs that joined them, ``(samples, inputs)``.
         all_steps: steps of every student trained, those of pruning not counted.
+        all_pruned: relative loss of every student trained, after it was pruned.
+        curves: steps and relative losses of every student while it was trained, thinned, ``(students, points, 2)``; NaN
+            after its last. A smooth path before is not in them.
     """
 
     networks: tuple[Network, ...]
@@ -67,6 +71,8 @@ class Students:
     samples: int = 0
     extra: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0)))
     all_steps: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
+    all_pruned: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    curves: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 2)))
 
     @property
     def best_loss(self) -> float:
@@ -215,6 +221,8 @@ class _Pool:
         self.others: list[tuple[Network, float]] = []  # above the floor, or at it on their samples only
         self.losses: list[float] = []
         self.steps: list[int] = []
+        self.pruned: list[float] = []
+        self.curves: list[np.ndarray] = []
         self.overfitted = 0
 
     @property
@@ -233,7 +241,9 @@ class _Pool:
                           seed=seed, smooth_path=smooth_path)
         self.losses.extend(wave.loss.tolist())
         self.steps.extend(wave.steps.tolist())
+        self.curves.extend(wave.curves)
         networks, losses = self._prune(wave, samples, options)
+        self.pruned.extend(losses.tolist())
         # Where a student's superfluous kinks lie tells nothing, and they may lie among the held-out samples.
         # And inputs that few samples use are not known to rough students.
         lenient = self._as_they_are(sizes) or samples.floor > self.source.floor
@@ -310,4 +320,4 @@ class _Pool:
             pairs += sorted(self.others, key=lambda pair: pair[1])
         return Students(tuple(n for n, _ in pairs), np.array([loss for _, loss in pairs]), at_floor,
                         np.array(self.losses), self.overfitted, len(self.losses), self.source.drawn,
-                        self.source.extra, np.array(self.steps, np.int64))
+                        self.source.extra, np.array(self.steps, np.int64), np.array(self.pruned), padded(self.curves))

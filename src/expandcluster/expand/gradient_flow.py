@@ -33,6 +33,7 @@ import jax.numpy as jnp
 from expandcluster.activations import Activation
 from expandcluster.errors import MissingExtra
 from expandcluster.expand.each_student import Chunks, End, chunks, each_student
+from expandcluster.expand.loss_curve import Curve
 from expandcluster.expand.objective import MEMORY, Mark, mean_squared_error, relative_unit, status_at_end
 from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.networks import Population
@@ -56,6 +57,7 @@ class _State(NamedTuple):
     controller: Any
     step: jax.Array
     mark: Mark
+    curve: Curve
 
 
 class _Limits(NamedTuple):
@@ -125,7 +127,7 @@ def _flow(theta: jax.Array, free: jax.Array, *, samples: Chunks, limits: _Limits
         lost, gradient = objective.gradient(theta)
         norm, step = jnp.linalg.norm(gradient), state.step + 1
         return _State(theta, lost, norm, jnp.asarray(time), jnp.minimum(until, limits.time), after, memory, step,
-                      state.mark.after(lost, norm, step))
+                      state.mark.after(lost, norm, step), state.curve.after(step, lost))
 
     def reached(state: _State) -> jax.Array:
         return (state.loss <= limits.loss) | (state.gradient_norm <= limits.gradient_norm)
@@ -143,9 +145,9 @@ def _flow(theta: jax.Array, free: jax.Array, *, samples: Chunks, limits: _Limits
     until, memory = controller.init(terms, start, limits.time, theta, limits.first_step, None, method.func, order)
     first = _State(theta, lost, norm, start, jnp.minimum(jnp.asarray(until), limits.time),
                    method.init(terms, start, until, theta, None), jax.tree.map(jnp.asarray, memory), jnp.asarray(0),
-                   Mark(lost, norm, jnp.asarray(0)))
+                   Mark(lost, norm, jnp.asarray(0)), Curve.start(lost))
     end = jax.lax.while_loop(lambda s: ~reached(s) & ~stalled(s) & ~over(s), advance, first)
-    return End(end.theta, end.loss, end.gradient_norm, end.step, status_at_end(reached(end), stalled(end)))
+    return End(end.theta, end.loss, end.gradient_norm, end.step, status_at_end(reached(end), stalled(end)), end.curve)
 
 
 @functools.cache

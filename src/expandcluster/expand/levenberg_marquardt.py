@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from expandcluster.activations import Activation
 from expandcluster.expand.each_student import End, chunks, each_student
 from expandcluster.expand.gauss_newton import assemble, bytes_per_sample, gram_parts, loss, parameter_count
+from expandcluster.expand.loss_curve import Curve
 from expandcluster.expand.matrix_free import matrix_free
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.networks import Population
@@ -42,6 +43,7 @@ class _State(NamedTuple):
     mark: jax.Array  # loss when progress was last seen
     marked_at: jax.Array  # step of that
     stop: jax.Array
+    curve: Curve
 
 
 @in_float64
@@ -132,11 +134,11 @@ def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, pre
         lam = jnp.where(accept, lam * shrink, lam * state.growth)
         stop = (lost <= target) | (step - marked_at >= wait) | (lam > 1e16 * largest) | ~jnp.isfinite(lost)
         return _State(theta, lost, gradient, matrix, lam, jnp.where(accept, 2.0, 2.0 * state.growth), step, mark,
-                      marked_at, stop)
+                      marked_at, stop, state.curve.after(step, lost))
 
     lost, gradient, matrix = full_gram(theta)
     first = _State(theta, lost, gradient, matrix, damping * jnp.max(jnp.diagonal(matrix)), jnp.asarray(2.0),
-                   jnp.asarray(0), lost, jnp.asarray(0), (lost <= target) | ~jnp.isfinite(lost))
+                   jnp.asarray(0), lost, jnp.asarray(0), (lost <= target) | ~jnp.isfinite(lost), Curve.start(lost))
     end = jax.lax.while_loop(lambda s: ~s.stop & (s.step < steps), advance, first)
     status = jnp.where(end.stop, int(Status.STALLED), int(Status.STEPS))
-    return End(end.theta, end.loss, 2 * jnp.linalg.norm(end.gradient), end.step, status)
+    return End(end.theta, end.loss, 2 * jnp.linalg.norm(end.gradient), end.step, status, end.curve)

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 from expandcluster.activations import Activation
 from expandcluster.expand.each_student import End, each_student
 from expandcluster.expand.gauss_newton import activities, parameter_count, sensitivities, unflatten
+from expandcluster.expand.loss_curve import Curve
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.networks import Population, forward
 from expandcluster.options import LMOptions
@@ -47,6 +48,7 @@ class _State(NamedTuple):
     mark: jax.Array  # loss when progress was last seen
     marked_at: jax.Array  # step of that
     stop: jax.Array
+    curve: Curve
 
 
 def matrix_free_work(sizes: Sequence[int], samples: int) -> float:
@@ -122,16 +124,17 @@ def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, fir
         lam = jnp.maximum(jnp.where(accept, lam * shrink, lam * state.growth), 1e-16 * largest)
         stop = (now <= target) | (step - marked_at >= wait) | (lam > 1e16 * largest)
         return _State(jnp.where(accept, trial, state.theta), now, jnp.linalg.norm(gradient), lam,
-                      jnp.where(accept, 2.0, 2.0 * state.growth), step, mark, marked_at, stop)
+                      jnp.where(accept, 2.0, 2.0 * state.growth), step, mark, marked_at, stop,
+                      state.curve.after(step, now))
 
     lost = loss_of(theta)
     largest = jnp.max(jnp.stack([e_a.max() * e_s.max() for e_a, _, e_s, _ in
                                  _factors(theta, x, sizes, activation, sharpness, first, total)]))
     begin = _State(theta, lost, jnp.asarray(jnp.inf), damping * largest, jnp.asarray(2.0), jnp.asarray(0), lost,
-                   jnp.asarray(0), (lost <= target) | ~jnp.isfinite(lost))
+                   jnp.asarray(0), (lost <= target) | ~jnp.isfinite(lost), Curve.start(lost))
     end = jax.lax.while_loop(lambda s: ~s.stop & (s.step < steps), advance, begin)
     status = jnp.where(end.stop, int(Status.STALLED), int(Status.STEPS))
-    return End(end.theta, end.loss, 2 * end.gradient_norm, end.step, status)
+    return End(end.theta, end.loss, 2 * end.gradient_norm, end.step, status, end.curve)
 
 
 def _solve(product: Linear, precondition: Linear, gradient: jax.Array, lam: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 
 from expandcluster.activations import Activation
 from expandcluster.expand.each_student import Chunks, End, chunks, each_student
+from expandcluster.expand.loss_curve import Curve
 from expandcluster.expand.objective import MEMORY, Mark, mean_squared_error, relative_unit, status_at_end
 from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.networks import Population
@@ -38,6 +39,7 @@ class _State(NamedTuple):
     radius: jax.Array
     step: jax.Array
     mark: Mark
+    curve: Curve
 
 
 @in_float64
@@ -98,7 +100,7 @@ def _newton(theta: jax.Array, free: jax.Array, *, samples: Chunks, steps: jax.Ar
         radius = jnp.where(gain >= 0.25, radius, 0.25 * jnp.minimum(length, state.radius))  # NaN shrinks too
         step = state.step + 1
         return _State(jnp.where(accept, trial, state.theta), lost, gradient, values, vectors, radius, step,
-                      state.mark.after(lost, jnp.linalg.norm(gradient), step))
+                      state.mark.after(lost, jnp.linalg.norm(gradient), step), state.curve.after(step, lost))
 
     def reached(state: _State) -> jax.Array:
         return (state.loss <= target) | (jnp.linalg.norm(state.gradient) <= gradient_norm)
@@ -108,10 +110,10 @@ def _newton(theta: jax.Array, free: jax.Array, *, samples: Chunks, steps: jax.Ar
 
     lost, gradient, values, vectors = decompose(theta)
     first = _State(theta, lost, gradient, values, vectors, jnp.asarray(radius, theta.dtype), jnp.asarray(0),
-                   Mark(lost, jnp.linalg.norm(gradient), jnp.asarray(0)))
+                   Mark(lost, jnp.linalg.norm(gradient), jnp.asarray(0)), Curve.start(lost))
     end = jax.lax.while_loop(lambda s: ~reached(s) & ~stalled(s) & (s.step < steps), advance, first)
     return End(end.theta, end.loss, jnp.linalg.norm(end.gradient), end.step,
-               status_at_end(reached(end), stalled(end)))
+               status_at_end(reached(end), stalled(end)), end.curve)
 
 
 def _model_step(values: jax.Array, slope: jax.Array, radius: jax.Array) -> tuple[jax.Array, jax.Array]:

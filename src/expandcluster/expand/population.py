@@ -68,6 +68,8 @@ class TrainedPopulation:
         loss: relative loss each.
         gradient_norm: norm of the gradient of the relative loss each.
         steps: steps taken each.
+        curves: steps and relative losses on the way, thinned, ``(students, points, 2)``; NaN after a student's last.
+            Empty of a trainer that keeps none.
     """
 
     population: Population
@@ -75,6 +77,7 @@ class TrainedPopulation:
     loss: np.ndarray
     gradient_norm: np.ndarray
     steps: np.ndarray
+    curves: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 2)))
 
 
 class Trainer(Protocol):

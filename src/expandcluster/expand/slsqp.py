@@ -15,6 +15,7 @@ from scipy.optimize import minimize
 
 from expandcluster.activations import Activation
 from expandcluster.expand.each_student import Chunks, End, chunks, each_student
+from expandcluster.expand.loss_curve import Curve
 from expandcluster.expand.objective import MEMORY, mean_squared_error, relative_unit
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.networks import Population
@@ -63,6 +64,7 @@ def _train(theta: np.ndarray, evaluate: Callable[[np.ndarray], tuple[jax.Array, 
            options: SLSQPOptions) -> End:
     """One student, on the host."""
     best, least, norm, steps = theta, np.inf, np.nan, 0
+    losses: list[float] = []
 
     def look(at: np.ndarray) -> tuple[float, np.ndarray]:
         nonlocal best, least, norm
@@ -76,13 +78,15 @@ def _train(theta: np.ndarray, evaluate: Callable[[np.ndarray], tuple[jax.Array, 
     def count(_: np.ndarray) -> None:
         nonlocal steps
         steps += 1
+        losses.append(least)
 
     try:
-        if np.isfinite(look(theta)[0]):
+        losses.append(look(theta)[0])
+        if np.isfinite(losses[0]):
             minimize(look, theta, jac=True, method="SLSQP", callback=count,
                      options={"maxiter": options.steps, "ftol": _LEAST_FALL})
         status = Status.STALLED if steps < options.steps else Status.STEPS
     except _Reached:
         # SciPy counts a step when its line search is over: the one that reached the target is not counted yet.
         steps, status = steps + (best is not theta and not np.array_equal(best, theta)), Status.TARGET
-    return End(best, least, norm, steps, status)
+    return End(best, least, norm, steps, status, Curve.of(losses))

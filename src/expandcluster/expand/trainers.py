@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from expandcluster.activations import Activation
+from expandcluster.expand.loss_curve import following
 from expandcluster.expand.population import Samples, TrainedPopulation, Trainer
 from expandcluster.networks import Population
 from expandcluster.options import TrainerOptions
@@ -33,10 +34,12 @@ def train(population: Population, samples: Samples, activation: Activation, trai
         seed: of what a trainer draws.
 
     Returns:
-        The state after the last trainer; steps are those of all.
+        The state after the last trainer; steps and curves are those of all.
     """
-    steps = np.zeros(population.students, np.int64)
+    steps, curves = np.zeros(population.students, np.int64), np.zeros((population.students, 0, 2))
     for options in trainers:
         trained = trainer_of(options)(population, samples, activation, options, seed=seed)
+        ends = np.stack([trained.steps, trained.loss], axis=1)[:, None]
+        curves = following(curves, trained.curves if len(trained.curves) else ends, steps)
         population, steps = trained.population, steps + trained.steps
-    return dataclasses.replace(trained, steps=steps)
+    return dataclasses.replace(trained, steps=steps, curves=curves)

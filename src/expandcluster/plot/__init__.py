@@ -13,6 +13,7 @@ Example:
 from __future__ import annotations
 
 from expandcluster.plot.experiment_figures import ablation, identifiability, loss_distributions
+from expandcluster.plot.loss_figures import loss_curves
 from expandcluster.plot.network_figures import alignment, losses
 from expandcluster.plot.style import COLORS, ONE_COLUMN, TWO_COLUMNS, figure, save
 from expandcluster.plot.tree_figures import dendrogram, similarity
@@ -20,5 +21,5 @@ from expandcluster.plot.weight_figures import weights
 
 __all__ = [
     "COLORS", "ONE_COLUMN", "TWO_COLUMNS", "ablation", "alignment", "dendrogram", "figure", "identifiability",
-    "loss_distributions", "losses", "save", "similarity", "weights",
+    "loss_curves", "loss_distributions", "losses", "save", "similarity", "weights",
 ]

@@ -21,6 +21,9 @@ _LEAST, _MOST = 1e-17, 1e1  # errors are drawn between these
 _NONE = 1e3  # where recoveries without an error are drawn
 _KINDS = (("parameter_error", "parameters", "o", COLORS["too small"], -1),
           ("functional_error", "function", "s", COLORS["unaligned"], 1))
+# Of marks of either kind: shape, inside, meaning.
+_MEANINGS = (("o", GREY, "filled: all called exact"), ("o", "white", "hollow: not all called exact"),
+             ("x", GREY, "cross: some seed has no network to compare"))
 
 
 def audit_figure(audit: Audit) -> Axes:
@@ -40,6 +43,8 @@ def audit_figure(audit: Audit) -> Axes:
         1, 2, figsize=(TWO_COLUMNS, max(2.6, 0.9 + 0.27 * lines)), layout="constrained", width_ratios=(1.0, 1.0))
     budget_curve(audit, left)
     defence_chart(audit, right)
+    for ax, title in ((left, "no defence"), (right, "behind a defence, any number of queries")):
+        ax.set_title(title, fontsize=8, color=INK)
     handles, labels = left.get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=7, labelcolor=INK,
                   handletextpad=0.4, columnspacing=1.2)
@@ -49,8 +54,8 @@ def audit_figure(audit: Audit) -> Axes:
 def budget_curve(audit: Audit, ax: Axes | None = None) -> Axes:
     """Errors against the query budget, without a defence: median over seeds, bars from least to largest.
 
-    Filled marks: every network was called exact. Recoveries without an error (no network, or for parameters one of
-    the wrong sizes) are marked at the top, where at least one seed ended so.
+    Filled marks: every network was called exact; hollow ones: not all were. Recoveries without an error (no network, or
+    for parameters one of the wrong sizes) are crosses at the top, where some seed ended so.
 
     Args:
         audit: of :func:`expandcluster.audit.run_audit`.
@@ -62,6 +67,8 @@ def budget_curve(audit: Audit, ax: Axes | None = None) -> Axes:
     from expandcluster.audit.defences import Defence
 
     ax = axes_for(ax)
+    from matplotlib.ticker import LogLocator, NullLocator
+
     groups = [audit.of(Defence(), budget) for budget in audit.budgets]
     x = [_asked(rows, budget) for rows, budget in zip(groups, audit.budgets, strict=True)]
     for field, name, marker, color, side in _KINDS:
@@ -69,9 +76,14 @@ def budget_curve(audit: Audit, ax: Axes | None = None) -> Axes:
         places = [value * 1.03**side for value in x]  # a little aside, so that equal ones are seen
         _draw(ax, places, [[getattr(row, field) for row in rows] for rows in groups],
               [all(row.exact for row in rows) for rows in groups], marker, color, label, across=False)
+    for marker, inside, label in _MEANINGS:
+        ax.plot([], [], marker=marker, color=GREY, markerfacecolor=inside, linestyle="none", markersize=4, label=label)
     if audit.least is not None:
-        ax.axvline(audit.least, color=GREY, linewidth=0.8, linestyle=":", label="parameters / outputs")
+        ax.axvline(audit.least, color=GREY, linewidth=0.8, linestyle=":", label="fewest possible: parameters / outputs")
     ax.set_xscale("log")
+    ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     ax.set_xlabel("queries allowed (last: any number)")
     ax.set_ylabel("relative error")
     _scale(ax, across=False)

@@ -26,6 +26,8 @@ _LEAST = 1e-40  # losses of zero are drawn here
 def losses(recovery: Recovery, ax: Axes | None = None) -> Axes:
     """Relative loss of every student, smallest first, with the noise floor and the recovered network.
 
+    Students at or below the line "good enough" count as having reached the noise floor.
+
     Args:
         recovery: what :func:`expandcluster.recover` returned.
         ax: where to draw; a new figure one column wide by default.
@@ -41,6 +43,8 @@ def losses(recovery: Recovery, ax: Axes | None = None) -> Axes:
     rank = np.arange(1, len(finite) + 1)
     ax.plot(rank, np.maximum(finite, _LEAST), "o", markersize=3.5 if len(finite) < 200 else 1.5,
             color=COLORS["too small"], label="students", rasterized=len(finite) > 5000)
+    if recovery.floor > 0:
+        ax.axhline(max(recovery.floor, _LEAST), color=INK, linestyle=(0, (1, 2)), linewidth=0.9, label="good enough")
     if recovery.noise_floor > 0:
         ax.axhline(max(recovery.noise_floor, _LEAST), color=INK, linestyle=(0, (4, 2)), linewidth=0.9,
                    label="noise floor")
@@ -54,7 +58,7 @@ def losses(recovery: Recovery, ax: Axes | None = None) -> Axes:
     lost = len(values) - len(finite)
     ax.set_xlabel("students, best first" + (f" ({lost} without a finite loss)" if lost else ""))
     ax.set_ylabel("relative loss")
-    legend_above(ax)
+    legend_above(ax, columns=2)
     return finish(ax)
 
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import numpy as np
 
 from expandcluster.options import ClusterOptions
-from expandcluster.plot import dendrogram, identifiability, losses, similarity
+from expandcluster.plot import dendrogram, identifiability, loss_curves, losses, similarity
 from expandcluster.plot.kinds import kinds_of
+from expandcluster.plot.loss_figures import imitating
 from expandcluster.report.html import NONE, Html, details, element, join, number, plural, table
 from expandcluster.report.svg import drawing
 from expandcluster.results import Recovery
 
-__all__ = ["ROWS", "certainty_figure", "cut_off", "layer_figures", "loss_figure"]
+__all__ = ["ROWS", "certainty_figure", "curve_figure", "cut_off", "layer_figures", "loss_figure"]
 
 ROWS = 2000  # of a table of numbers; the rest is in the files of the run
 
 
-def loss_figure(recovery: Recovery, floor: float | None) -> Html:
+def loss_figure(recovery: Recovery) -> Html:
     """Losses of all students against the noise floor."""
     values = np.sort(recovery.losses[np.isfinite(recovery.losses)])
     spread = f"from {number(float(values[0]))} to {number(float(values[-1]))}" if len(values) else "none finite"
@@ -24,14 +25,49 @@ def loss_figure(recovery: Recovery, floor: float | None) -> Html:
            f"the noise floor is {number(recovery.noise_floor)}.")
     steps = recovery.steps if len(recovery.steps) == len(recovery.losses) else None
     order = np.argsort(recovery.losses, kind="stable")
-    rows = [(f"{rank}", number(float(recovery.losses[s])),
-             NONE if floor is None else "yes" if recovery.losses[s] <= floor else "no",
+    good = imitating(recovery)
+    rows = [(f"{rank}", number(float(recovery.losses[s])), "yes" if good[s] else "no",
              NONE if steps is None else f"{steps[s]:,}") for rank, s in enumerate(order[:ROWS], start=1)]
     data = details("Numbers of this figure", cut_off(len(order)), table(
-        "Losses of the students, best first", ("student", "relative loss", "imitates the teacher", "training steps"),
-        rows))
-    return drawing("losses", "Losses of the students", alt, lambda ax: losses(recovery, ax), data=data,
+        "Losses of the students, best first",
+        ("student", "relative loss", "imitates the teacher, once pruned", "training steps"), rows))
+    return drawing("losses", "Losses after training", alt, lambda ax: losses(recovery, ax), data=data,
                    note="Every student is a point, after training and before it was pruned. Lower is better.")
+
+
+def curve_figure(recovery: Recovery) -> Html:
+    """Loss curves of all students; nothing where a run of an earlier version kept none."""
+    curves = [curve[np.isfinite(curve[:, 0])] for curve in recovery.curves]
+    if len(curves) != len(recovery.losses) or not any(map(len, curves)):
+        return Html("")
+    good = imitating(recovery)
+    longest = max(int(curve[-1, 0]) for curve in curves if len(curve))
+    alt = (f"Relative loss of {plural(len(curves), 'student')} on a log axis against up to "
+           f"{plural(longest, 'training step')}. {good.sum():,} fall to {number(recovery.floor)} or below, at the "
+           f"latest once pruned, and imitate the teacher on their own queries; {(~good).sum():,} do not. The noise "
+           f"floor is {number(recovery.noise_floor)}.")
+    rows = [(f"{s + 1}", *_quarters(curves[s]), number(float(recovery.losses[s])),
+             number(float(recovery.pruned_losses[s])) if len(recovery.pruned_losses) == len(curves) else NONE,
+             f"{recovery.steps[s]:,}" if len(recovery.steps) == len(curves) else NONE, "yes" if good[s] else "no")
+            for s in range(min(len(curves), ROWS))]
+    data = details("Numbers of this figure", cut_off(len(curves)), table(
+        "Relative losses of the students, in the order of training",
+        ("student", "at the start", "after a quarter of its steps", "after half", "after three quarters", "at the end",
+         "after pruning", "training steps", "imitates the teacher"), rows, sortable=True))
+    return drawing("curves", "Losses during training", alt, lambda ax: loss_curves(recovery, ax), data=data,
+                   note="Every student is a line from its first weights to the end of training. Those that imitate "
+                        "the teacher on their own queries are solid and end in a dot, the others are dashed and end "
+                        "in a cross. A dotted drop is pruning: superfluous neurons are removed, and the rest is "
+                        "trained on. Training ends once a student is good enough. Training with a smooth stand-in of "
+                        "a kinked activation, which may come first, is not drawn.")
+
+
+def _quarters(curve: np.ndarray) -> list[str]:
+    """Losses at the start and after each quarter of the steps but the last."""
+    if not len(curve):
+        return [NONE] * 4
+    at = np.searchsorted(curve[:, 0], np.arange(4) / 4 * curve[-1, 0], side="right") - 1
+    return [number(float(loss)) for loss in curve[at, 1]]
 
 
 def layer_figures(recovery: Recovery, layer: int, options: ClusterOptions) -> Html:

@@ -10,6 +10,8 @@ __all__ = ["NONE", "Html", "details", "element", "join", "number", "paragraph", 
 
 
 NONE = "\N{EN DASH}"  # where there is no number
+_LONG = 13  # characters of a cell that may be broken into lines
+_WHOLE = re.compile(r"\b\d[\d.]*e-\d+\b|\b\d+(?:-\d+)+\b")  # 1.0e-26, and layer sizes 64-16-10
 # Control characters, half a surrogate pair, and marks that turn the direction of what follows: in a name they hide
 # what it is, so they are shown as escapes.
 _UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]")
@@ -49,8 +51,20 @@ def join(parts: Iterable[object], separator: str = "\n") -> Html:
 
 
 def paragraph(*content: object, class_: str | None = None) -> Html:
-    """A paragraph of sentences."""
-    return element("p", join(content, " "), **({"class_": class_} if class_ else {}))
+    """A paragraph of sentences; numbers in it are not broken into lines.
+
+    Example:
+        >>> paragraph("at most 1.0e-26")
+        '<p>at most <span class="whole">1.0e-26</span></p>'
+    """
+    return element("p", join(map(_whole, content), " "), **({"class_": class_} if class_ else {}))
+
+
+def _whole(content: object) -> Html:
+    """Text that is broken into lines between its numbers only."""
+    if isinstance(content, Html):
+        return content
+    return Html(_WHOLE.sub(r'<span class="whole">\g<0></span>', text(content)))
 
 
 def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]], *, sortable: bool = False) -> Html:
@@ -64,14 +78,14 @@ def table(caption: str, head: Sequence[object], rows: Iterable[Sequence[object]]
     """
     header = element("thead", element("tr", *(element("th", cell, scope="col") for cell in head)))
     body = element("tbody", *(element("tr", element("th", row[0], scope="row"),
-                                      *(element("td", cell, **_long(cell)) for cell in row[1:])) for row in rows))
+                                      *map(_cell, row[1:])) for row in rows))
     inner = element("table", element("caption", caption), header, body, **({"class_": "sortable"} if sortable else {}))
     return element("div", inner, class_="scroll", role="region", tabindex="0", aria_label=caption)
 
 
-def _long(cell: object) -> dict[str, str]:
+def _cell(cell: object) -> Html:
     """Sentences are broken into lines."""
-    return {"class_": "long"} if len(str(cell)) > 16 else {}
+    return element("td", _whole(cell), class_="long") if len(str(cell)) > _LONG else element("td", cell)
 
 
 def details(summary: str, *content: object) -> Html:

@@ -11,7 +11,7 @@ from expandcluster.options import ClusterOptions, ExpandOptions
 from expandcluster.plot.kinds import kinds_of
 from expandcluster.queries.probe import Probe
 from expandcluster.read_run import RunDescription
-from expandcluster.report.figures import layer_figures, loss_figure
+from expandcluster.report.figures import curve_figure, layer_figures, loss_figure
 from expandcluster.report.html import NONE, Html, details, element, join, number, paragraph, plural, table
 from expandcluster.report.neurons import neurons_section
 from expandcluster.report.repeat import command_line, python_call
@@ -105,8 +105,8 @@ def _sizes(recovery: Recovery, options: ClusterOptions) -> Html:
     rows = []
     for i, layer in enumerate(recovery.layers, start=1):
         counts = kinds_of(layer, options).clusters
-        rows.append((f"hidden layer {i}", counts[0], f"{len(layer.vectors):,}", counts[1], counts[2],
-                     number(layer.height)))
+        found, small, unaligned = (f"{count:,}" for count in counts)
+        rows.append((f"hidden layer {i}", found, f"{len(layer.vectors):,}", small, unaligned, number(layer.height)))
     if not rows:
         return paragraph("No layer was clustered.")
     return join([paragraph("A neuron of the network is a cluster of the students' neurons. Clusters found in too few "
@@ -120,17 +120,20 @@ def _losses(recovery: Recovery, probe: Probe) -> Html:
         return paragraph(f"No student was trained. The noise floor is {number(recovery.noise_floor)}.")
     values = recovery.losses[np.isfinite(recovery.losses)]
     lost = len(recovery.losses) - len(values)
-    imitate = (f"{recovery.students_at_floor:,} of {plural(len(recovery.losses), 'student')} imitated the teacher: "
-               f"pruned, with a relative loss of at most {number(probe.floor)}, also on inputs kept aside.")
+    imitate = (f"{recovery.students_at_floor:,} of {plural(len(recovery.losses), 'student')} imitate the teacher: once "
+               f"superfluous neurons were removed (pruning), their relative loss is at most {number(probe.floor)}, "
+               "also on inputs kept aside.")
+    own = "on its own queries, before pruning"
     rows = [("noise floor", number(recovery.noise_floor), "what the teacher's own precision allows"),
             ("recovered network", number(recovery.relative_loss if recovery.network else None),
              "on queries kept aside"),
-            ("best student", number(float(values.min()) if len(values) else None), "on its own queries"),
-            ("median student", number(float(np.median(values)) if len(values) else None), "on its own queries"),
-            ("worst student", number(float(values.max()) if len(values) else None), "on its own queries")]
+            ("best student", number(float(values.min()) if len(values) else None), own),
+            ("median student", number(float(np.median(values)) if len(values) else None), own),
+            ("worst student", number(float(values.max()) if len(values) else None), own)]
     left = join([paragraph(imitate, f"{plural(lost, 'student')} ended without a finite loss." if lost else ""),
                  table("Relative losses", ("whose", "relative loss", "measured"), rows)])
-    return element("div", element("div", left), loss_figure(recovery, probe.floor), class_="figures")
+    figures = element("div", curve_figure(recovery), loss_figure(recovery), class_="figures")
+    return join([left, figures])
 
 
 def _cost(recovery: Recovery, run: RunDescription) -> Html:
@@ -145,8 +148,8 @@ def _cost(recovery: Recovery, run: RunDescription) -> Html:
         before = asked
     rows.append(("all stages", "", f"{recovery.queries:,}", f"{recovery.seconds:.2f}", "100%"))
     return join([table("Stages", ("what it does", "stage", "queries", "seconds", "share of time"), rows),
-                 element("p", "Answers are kept and asked once: a stage that needs those of an earlier one asks only "
-                              "for what is missing.", class_="note")])
+                 element("p", "Answers are kept: a stage that needs those of an earlier one asks only for what is "
+                              "missing.", class_="note")])
 
 
 def _repeat(run: RunDescription) -> Html:

@@ -69,7 +69,7 @@ def checks(recovery: Recovery, probe: Probe, enough: int) -> list[Check]:
               f"relative loss {number(certificate.relative_loss)}", f"{number(allowed)} or less",
               certificate.relative_loss <= allowed),
         Check("Do the queries determine every weight and bias?",
-              f"{len(certificate.undetermined):,} of {_parameters(recovery):,} undetermined", "0 undetermined",
+              f"{len(certificate.undetermined):,} of {_parameters(recovery):,} undetermined", "none",
               not certificate.undetermined),
         Check("Did independent students find the same neurons?",
               f"every neuron in at least {certificate.support} of {plural(certificate.students, 'student')}",
