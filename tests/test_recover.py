@@ -274,3 +274,17 @@ def test_a_neuron_that_students_never_meet_is_not_missed_in_silence(activation):
     biases = truth.biases[0] + np.array([0.0, 0.0, -20.0])
     recovery = _recover(ec.Network(truth.weights, (biases, truth.biases[1]), truth.activation))
     assert recovery.verdict is not ec.Verdict.EXACT
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
+def test_inputs_that_do_not_vary_are_undetermined_and_disturb_nothing(activation):
+    rng = np.random.default_rng(0)
+    truth = ec.Network((rng.normal(size=(3, 12)), rng.normal(size=(2, 3))),
+                       (0.3 * rng.normal(size=3), rng.normal(size=2)), activation)
+    x = rng.normal(size=(1500, 12)) * np.logspace(-2, 2, 12)  # inputs in units of their own
+    x[:, 5], x[:, 8] = 0.0, x[:, 7]
+    found = ec.recover(ec.Teacher.from_data(x, truth(x / np.logspace(-2, 2, 12))), activation=activation)
+    scaled = ec.Network((truth.weights[0] / np.logspace(-2, 2, 12), truth.weights[1]), truth.biases, activation)
+    assert found.verdict is ec.Verdict.UNDETERMINED and found.hidden_sizes == (3,)
+    assert set(found.certificate.undetermined) == {f"W1[{j},{i}]" for j in range(3) for i in (5, 7, 8)}
+    assert ec.compare(found, scaled).determined_error < 1e-10
