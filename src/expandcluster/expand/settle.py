@@ -25,6 +25,7 @@ _ROUNDS, _COUNT = 8, 96
 _FEW_ROUNDS = 2  # for students that were not pruned: they differ at kinks of no importance
 _LEAST = 4  # students that must learn the answers, or they all stay as they were
 _OPTIONS = LMOptions(steps=100, patience=20)
+_NOISY = 1e-20  # floor of a loss above which students stop short of their minima
 
 
 def settle(students: Students, source: Source, activation: Activation, progress: Progress = silent) -> Students:
@@ -37,6 +38,8 @@ def settle(students: Students, source: Source, activation: Activation, progress:
         activation: of the hidden layers.
         progress: told of every round.
     """
+    if source.given is not None and source.floor > _NOISY and students.at_floor:
+        return _at_their_minima(students, source, activation)
     if not source.chosen or any(not fits(n.sizes, LMOptions()) for n in students.networks):
         return students
     unpruned = any(clustered_unpruned(activation, n.sizes) for n in students.networks)
@@ -61,3 +64,16 @@ def settle(students: Students, source: Source, activation: Activation, progress:
             students, networks=tuple(trained.population.network(s, activation) for s in order),
             losses=trained.loss[order], at_floor=len(order))
     return dataclasses.replace(students, extra=source.extra)
+
+
+def _at_their_minima(students: Students, source: Source, activation: Activation) -> Students:
+    """Students of noisy answers, trained on below the floor: there they agree, and nothing more can be asked."""
+    networks = students.networks[: students.at_floor]
+    if any(not fits(n.sizes, LMOptions()) for n in networks):
+        return students
+    samples = dataclasses.replace(source.samples(students.samples), floor=0.0)
+    sizes = tuple(max(n.sizes[i] for n in networks) for i in range(len(networks[0].sizes)))
+    trained = levenberg_marquardt(stack(networks, sizes), samples, activation, _OPTIONS)
+    better = tuple(trained.population.network(s, activation) for s in range(len(networks)))
+    return dataclasses.replace(students, networks=better + students.networks[students.at_floor :],
+                               losses=np.concatenate([trained.loss, students.losses[students.at_floor :]]))
