@@ -40,6 +40,7 @@ _LITTLE = 0.25  # of the excess width is enough for them
 _MOST_WORK = 2e12  # floating-point operations of a training step at the first width
 _CREEP = 1e-10
 _PRUNE = LMOptions(steps=100, patience=20)
+_PRUNE_ROUGHLY = LMOptions(steps=12)  # inexact steps make up for a superfluous neuron soon, for a true one never
 
 
 @dataclasses.dataclass(frozen=True)
@@ -269,8 +270,9 @@ class _Pool:
                ) -> tuple[list[Network], np.ndarray]:
         if not options.prune:
             return [wave.population.network(s, self.activation) for s in range(wave.population.students)], wave.loss
+        how = _PRUNE if fits(wave.population.sizes, LMOptions()) else _PRUNE_ROUGHLY
         return prune(wave, samples, self.activation,
-                     lambda population, data: levenberg_marquardt(population, data, self.activation, _PRUNE),
+                     lambda population, data: levenberg_marquardt(population, data, self.activation, how),
                      self.least, skip=wave.loss <= samples.floor if self._as_they_are(wave.population.sizes) else None)
 
     def _keep(self, networks: list[Network], losses: np.ndarray, samples: Samples, share: float = 1.0
