@@ -9,7 +9,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 SCRIPTS = ("digits", "shallow_grid", "deep_grid", "chosen_queries", "rare_neurons", "negatives", "links",
-           "error_against_noise", "lm_against_optimistix", "estimator", "synthetic")
+           "error_against_noise", "lm_against_optimistix", "estimator", "synthetic",
+           "killed_runs")
 
 if __name__ == "__main__":
     for name in SCRIPTS:

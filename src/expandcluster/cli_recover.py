@@ -78,6 +78,8 @@ def recover(
     seed: Annotated[int, typer.Option(min=0, help="Of queries and students.")] = 0,
     out: Annotated[Path | None, typer.Option(
         help="Run folder; an interrupted run goes on there. Default: runs/TEACHER.")] = None,
+    checkpoint: Annotated[float, typer.Option(
+        metavar="SECONDS", help="Store how far students have come this often: a kill costs no more.")] = 30.0,
     track: Track = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -107,7 +109,8 @@ def recover(
         folder = out or Path("runs") / folder_name(teacher)
         with watch(quiet=quiet, only_json=as_json, verbose=verbose, track=track or ()) as progress:
             recovery = run(asked, activation=activation, hidden_layers=depth_of(hidden_layers), output=output,
-                           seed=seed, inputs=rows, options=options, out=folder, progress=progress)
+                           seed=seed, inputs=rows, options=options, out=folder, checkpoint=checkpoint,
+                           progress=progress)
     if as_json:
         print_json(summary(recovery))
     elif not quiet:

@@ -25,7 +25,7 @@ from expandcluster.reconstruct.fine_tune import fine_tune
 from expandcluster.reconstruct.layers import reconstruct
 from expandcluster.reconstruct.lift import lift
 from expandcluster.results import Recovery
-from expandcluster.run_folder import describe, open_run
+from expandcluster.run_folder import CHECKPOINT, describe, open_run
 from expandcluster.teachers.base import Teacher
 from expandcluster.teachers.links import check_output
 
@@ -42,6 +42,7 @@ def recover(
     inputs: np.ndarray | None = None,
     options: RecoverOptions | None = None,
     out: str | os.PathLike[str] | None = None,
+    checkpoint: float = CHECKPOINT,
     progress: Progress = silent,
 ) -> Recovery:
     """Recover a network from its input-output behaviour (Martinelli et al., ICML 2024).
@@ -59,6 +60,7 @@ def recover(
         inputs: ask only these rows ``(samples, inputs)`` instead of Gaussian ones.
         options: see :class:`RecoverOptions`.
         out: run folder; a run that was interrupted there goes on where it stopped.
+        checkpoint: seconds after which students on their way are stored there; a kill costs no more than that.
         progress: called with an :class:`Event` at every step.
 
     Returns:
@@ -68,11 +70,11 @@ def recover(
         BadInput: an argument, the teacher's answers or the run folder cannot be used.
     """
     options = RecoverOptions() if options is None else options
-    _check(teacher, hidden_layers, output, seed, options)
+    _check(teacher, hidden_layers, output, seed, options, checkpoint)
     acts = candidates(activation)
     depths = DEPTHS if isinstance(hidden_layers, str) else (hidden_layers,)
     about = describe(teacher, acts, depths, output, seed, inputs, options)
-    with open_run(None if out is None else Path(out), about, acts, progress) as run:
+    with open_run(None if out is None else Path(out), about, acts, progress, checkpoint) as run:
         wide = any(a.negative_slope is not None for a in acts)
         source = open_source(teacher, options.queries, seed, inputs, run.answers, wide)
 
@@ -119,7 +121,8 @@ def recover(
         )
 
 
-def _check(teacher: object, hidden_layers: object, output: object, seed: object, options: object) -> None:
+def _check(teacher: object, hidden_layers: object, output: object, seed: object, options: object, checkpoint: object
+           ) -> None:
     if not isinstance(teacher, Teacher):
         raise BadInput("teacher", got=type(teacher).__name__, expected="a Teacher",
                        remedy="Make one with Teacher.from_callable, from_sklearn, from_onnx, from_torch or from_data.")
@@ -133,3 +136,6 @@ def _check(teacher: object, hidden_layers: object, output: object, seed: object,
     if not isinstance(options, RecoverOptions):
         raise BadInput("options", got=type(options).__name__, expected="RecoverOptions",
                        remedy="Write RecoverOptions(queries=QueryOptions(...), expand=ExpandOptions(...), ...).")
+    if isinstance(checkpoint, bool) or not isinstance(checkpoint, (int, float)) or not checkpoint > 0:
+        raise BadInput("checkpoint", got=repr(checkpoint), expected="a positive number of seconds",
+                       remedy="Change checkpoint.")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
@@ -14,8 +12,9 @@ import numpy as np
 
 from expandcluster.expand.gauss_newton import bytes_per_sample, flatten, parameter_count, unflatten
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
-from expandcluster.networks import Array, Population
-from expandcluster.precision import in_float64
+from expandcluster.expand.train_all import train_all
+from expandcluster.expand.training import End, InOnePiece, SideBySide, Student, Training
+from expandcluster.networks import Population
 from expandcluster.threads import one_thread_each
 
 __all__ = ["Chunks", "End", "chunks", "each_student", "free_parameters"]
@@ -33,24 +32,6 @@ class Chunks(NamedTuple):
     x: jax.Array
     y: jax.Array
     present: jax.Array
-
-
-class End(NamedTuple):
-    """Where one student's training ended.
-
-    Attributes:
-        theta: parameters ``(parameters,)``.
-        loss: in the trainer's own unit.
-        gradient_norm: norm of the gradient of that loss.
-        steps: steps taken.
-        status: a :class:`Status`; failed students and those at the floor are told from the loss.
-    """
-
-    theta: Array
-    loss: Array | float
-    gradient_norm: Array | float
-    steps: Array | int
-    status: Array | int
 
 
 Run = Callable[[jax.Array, jax.Array], End]
@@ -82,25 +63,26 @@ def free_parameters(population: Population) -> jax.Array:
     return jnp.concatenate(layers, axis=1).astype(jnp.float64)
 
 
-def each_student(run: Run, population: Population, samples: Samples, *, unit: float,
+def each_student(run: Run | Training, population: Population, samples: Samples, *, unit: float,
                  traceable: bool = True) -> TrainedPopulation:
     """Train every student by itself.
 
     Args:
-        run: from parameters and ``free_parameters`` of one student to its :class:`End`.
+        run: a training, or a partial function from parameters and ``free_parameters`` of one student to its
+            :class:`End`.
         population: the students.
         samples: queries and answers.
         unit: relative loss of a loss of 1 in the unit of ``run``.
         traceable: whether JAX can trace ``run``; it is then vectorised over students on accelerators.
     """
-    thetas = jax.vmap(flatten)(population.weights, population.biases)
-    free = free_parameters(population)
+    training: Training = InOnePiece(run) if callable(run) else run
+    thetas = np.asarray(jax.vmap(flatten)(population.weights, population.biases))
+    free = np.asarray(free_parameters(population))
     if traceable and jax.default_backend() != "cpu":
-        end = End(*(np.asarray(a) for a in jax.vmap(run)(thetas, free)))
+        end, = train_all([Student(thetas, free)], SideBySide(training))
     else:
-        # One student a thread: each leaves as soon as it is done, and all share one program.
-        with one_thread_each(len(thetas)), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            ends = list(pool.map(lambda pair: _in_thread(run, *pair), zip(thetas, free, strict=True)))
+        with one_thread_each(len(thetas)):
+            ends = train_all([Student(*pair) for pair in zip(thetas, free, strict=True)], training)
         end = End(*(np.stack(part) for part in zip(*ends, strict=True)))
     relative = np.where(np.isfinite(end.loss), end.loss, np.inf) * unit
     status = np.where(relative <= samples.floor, Status.FLOOR, np.asarray(end.status))
@@ -108,8 +90,3 @@ def each_student(run: Run, population: Population, samples: Samples, *, unit: fl
     weights, biases = jax.vmap(lambda t: unflatten(t, population.sizes))(jnp.asarray(end.theta))
     trained = Population(tuple(np.asarray(w) for w in weights), tuple(np.asarray(b) for b in biases), population.alive)
     return TrainedPopulation(trained, status, relative, np.asarray(end.gradient_norm) * unit, np.asarray(end.steps))
-
-
-def _in_thread(run: Run, theta: jax.Array, free: jax.Array) -> tuple[np.ndarray, ...]:
-    """Precision is set per thread in JAX, so it is set again here."""
-    return in_float64(lambda: tuple(np.asarray(a) for a in run(theta, free)))()
