@@ -28,22 +28,22 @@ def command(truth: Path, out: Path, activation: str, hidden: int) -> list[str]:
             str(hidden), "--checkpoint", str(INTERVAL), "--out", str(out), "--quiet"]
 
 
-def age_of_state(out: Path) -> float | None:
-    """Seconds since the newest checkpoint was written, of a stage that trains."""
-    ages = [time.time() - path.stat().st_mtime for path in out.glob("training/*/state.safetensors")]
-    return min(ages, default=None)
+def age_of_state(out: Path, since: float) -> float | None:
+    """Seconds since the newest checkpoint was written; ``None`` where none was since this sitting began."""
+    written = [path.stat().st_mtime for path in out.glob("training/*/state.safetensors")]
+    return min((time.time() - at for at in written if at > since), default=None)
 
 
 def killed(line: list[str], out: Path, moments: random.Random) -> tuple[int, float, list[float]]:
     """Kills, wall seconds of all sittings, and the age of the newest checkpoint at every kill."""
     kills, ages, start = 0, [], time.perf_counter()
     while True:
-        run = subprocess.Popen(line)
+        run, began = subprocess.Popen(line), time.time()
         try:
             run.wait(moments.uniform(4.0, LONGEST))
             return kills, time.perf_counter() - start, ages
         except subprocess.TimeoutExpired:
-            age = age_of_state(out)
+            age = age_of_state(out, began)
             run.kill()
             run.wait()
             kills += 1

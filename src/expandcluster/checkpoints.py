@@ -39,18 +39,19 @@ class Checkpoints:
     """Trainings of one stage, in memory and on the disk. Threads may share it.
 
     Attributes:
+        interval: seconds after which what is new is written.
         slice: seconds of training between two looks at the clock.
 
     Args:
         folder: made with the first file.
-        interval: seconds after which what is new is written.
+        interval: see above.
 
     Raises:
         BadInput: a file in the folder is damaged.
     """
 
     def __init__(self, folder: Path, interval: float) -> None:
-        self.slice = min(_SLICE, interval / 4)
+        self.interval, self.slice = interval, min(_SLICE, interval / 4)
         self._folder, self._due = folder, interval - self.slice
         self._lock = threading.RLock()
         self._finished = {key: path for path in sorted(folder.glob("[0-9]*.safetensors"))
@@ -192,7 +193,7 @@ def _bytes(value: Any) -> Iterator[bytes | memoryview]:
         array = np.asarray(value)
         yield f"{array.dtype} {array.shape}".encode()
         yield array.tobytes()
-    elif hasattr(value, "__qualname__"):
+    elif hasattr(value, "__qualname__") and "<" not in value.__qualname__:  # what is made in a function may hold more
         yield f"{value.__module__}.{value.__qualname__}".encode()
     elif isinstance(value, Activation):
         yield value.name.encode()

@@ -16,8 +16,8 @@ from expandcluster.activations import Activation
 from expandcluster.expand.each_student import free_parameters
 from expandcluster.expand.gauss_newton import flatten, loss, unflatten
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
-from expandcluster.expand.train_all import train_all
-from expandcluster.expand.training import End, Student
+from expandcluster.expand.train_all import split, train_all
+from expandcluster.expand.training import End
 from expandcluster.networks import Population
 from expandcluster.options import AdamOptions
 from expandcluster.precision import in_float64
@@ -57,7 +57,9 @@ def adam(population: Population, samples: Samples, activation: Activation, optio
     training = _Training(jnp.asarray(samples.x), jnp.asarray(samples.y), samples.floor, samples.total_variance or 1.0,
                          population.sizes, activation, options or AdamOptions(), seed)
     theta = np.asarray(jax.vmap(flatten)(population.weights, population.biases))
-    end, = train_all([Student(theta, np.asarray(free_parameters(population)))], training)
+    groups = train_all(split(theta, np.asarray(free_parameters(population))), training,
+                       6 * theta.shape[1] * len(samples.x))
+    end = End(*(np.concatenate(part) for part in zip(*groups, strict=True)))
     weights, biases = jax.vmap(lambda t: unflatten(t, population.sizes))(jnp.asarray(end.theta))
     trained = Population(tuple(np.asarray(w) for w in weights), tuple(np.asarray(b) for b in biases), population.alive)
     norm, relative = np.asarray(end.gradient_norm), np.asarray(end.loss)
@@ -66,7 +68,7 @@ def adam(population: Population, samples: Samples, activation: Activation, optio
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Training:
-    """All students side by side; a step is an epoch."""
+    """Students side by side; a step is an epoch."""
 
     x: jax.Array
     y: jax.Array

@@ -10,12 +10,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from expandcluster.expand.gauss_newton import bytes_per_sample, flatten, parameter_count, unflatten
+from expandcluster.expand.gauss_newton import bytes_per_sample, flatten, parameter_count, step_work, unflatten
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
-from expandcluster.expand.train_all import train_all
+from expandcluster.expand.train_all import split, train_all
 from expandcluster.expand.training import End, InOnePiece, SideBySide, Student, Training
 from expandcluster.networks import Population
-from expandcluster.threads import one_thread_each
 
 __all__ = ["Chunks", "End", "chunks", "each_student", "free_parameters"]
 
@@ -78,11 +77,12 @@ def each_student(run: Run | Training, population: Population, samples: Samples, 
     training: Training = InOnePiece(run) if callable(run) else run
     thetas = np.asarray(jax.vmap(flatten)(population.weights, population.biases))
     free = np.asarray(free_parameters(population))
+    work = step_work(population.sizes, len(samples.x))
     if traceable and jax.default_backend() != "cpu":
-        end, = train_all([Student(thetas, free)], SideBySide(training))
+        groups = train_all(split(thetas, free), SideBySide(training), work)
+        end = End(*(np.concatenate(part) for part in zip(*groups, strict=True)))
     else:
-        with one_thread_each(len(thetas)):
-            ends = train_all([Student(*pair) for pair in zip(thetas, free, strict=True)], training)
+        ends = train_all([Student(*pair) for pair in zip(thetas, free, strict=True)], training, work)
         end = End(*(np.stack(part) for part in zip(*ends, strict=True)))
     relative = np.where(np.isfinite(end.loss), end.loss, np.inf) * unit
     status = np.where(relative <= samples.floor, Status.FLOOR, np.asarray(end.status))

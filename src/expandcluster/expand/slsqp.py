@@ -44,13 +44,15 @@ def slsqp(population: Population, samples: Samples, activation: Activation, opti
     """
     options = options or SLSQPOptions()
     unit = relative_unit(samples)
-    data = chunks(samples, population.sizes, MEMORY)
-
-    def run(theta: jax.Array, free: jax.Array) -> End:
-        evaluate = functools.partial(_gradient, free=free, samples=data, sizes=population.sizes, activation=activation)
-        return _train(np.array(theta), evaluate, max(options.loss, samples.floor / unit), options)
-
+    run = functools.partial(_run, samples=chunks(samples, population.sizes, MEMORY), sizes=population.sizes,
+                            activation=activation, target=max(options.loss, samples.floor / unit), options=options)
     return each_student(run, population, samples, unit=unit, traceable=False)
+
+
+def _run(theta: jax.Array, free: jax.Array, *, samples: Chunks, sizes: tuple[int, ...], activation: Activation,
+         target: float, options: SLSQPOptions) -> End:
+    evaluate = functools.partial(_gradient, free=free, samples=samples, sizes=sizes, activation=activation)
+    return _train(np.array(theta), evaluate, target, options)
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
