@@ -116,26 +116,33 @@ def test_what_another_training_has_reached_is_not_taken(change: str, tmp_path: P
     assert not np.array_equal(second.loss, first.loss)
 
 
-def test_students_on_their_way_are_stored_at_the_interval(tmp_path: Path) -> None:
+class Slow(InOnePiece):
+    """Takes three seconds; notes how old the newest checkpoint is."""
+
+    folder: Path
+    behind: list[float]
+
+    def begin(self, theta: Any, free: Any) -> Any:
+        return (0, time.monotonic())
+
+    def go_on(self, state: Any, free: Any, steps: int) -> Any:
+        time.sleep(0.005 * steps)
+        if (self.folder / "state.safetensors").exists():
+            self.behind.append(time.time() - (self.folder / "state.safetensors").stat().st_mtime)
+        return (state[0] + steps, state[1])
+
+    def ended(self, state: Any, free: Any) -> End | None:
+        return None if time.monotonic() - state[1] < 3 else End(np.zeros(1), 0.0, 0.0, state[0], 0)
+
+    def stored(self, state: Any) -> Any:
+        return {"steps": np.asarray(state[0])}
+
+
+def test_students_on_their_way_are_stored_at_the_interval(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The disk is never further behind than the interval, and a step."""
-    interval, step, behind = 0.4, 0.005, []
-
-    class Slow(InOnePiece):
-        def begin(self, theta: Any, free: Any) -> Any:
-            return (0, time.monotonic())
-
-        def go_on(self, state: Any, free: Any, steps: int) -> Any:
-            time.sleep(step * steps)
-            if (tmp_path / "state.safetensors").exists():
-                behind.append(time.time() - (tmp_path / "state.safetensors").stat().st_mtime)
-            return (state[0] + steps, state[1])
-
-        def ended(self, state: Any, free: Any) -> End | None:
-            return None if time.monotonic() - state[1] < 3 else End(np.zeros(1), 0.0, 0.0, state[0], 0)
-
-        def stored(self, state: Any) -> Any:
-            return {"steps": np.asarray(state[0])}
-
+    interval, behind = 0.4, list[float]()
+    monkeypatch.setattr(Slow, "folder", tmp_path, raising=False)
+    monkeypatch.setattr(Slow, "behind", behind, raising=False)
     with checkpointed(tmp_path, interval) as checkpoints:
         train_all([Student(np.zeros(1), np.ones(1))], Slow(levenberg_marquardt), 0.0)
         assert checkpoints.seconds == pytest.approx(3, abs=1)

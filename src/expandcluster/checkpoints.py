@@ -199,7 +199,7 @@ def _bytes(value: Any) -> Iterator[bytes | memoryview]:
         yield value.name.encode()
     elif isinstance(value, functools.partial):
         yield from _bytes((value.func, value.args, *sorted(value.keywords.items())))
-    elif dataclasses.is_dataclass(value):
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         yield from _bytes((type(value), *((f.name, getattr(value, f.name)) for f in dataclasses.fields(value))))
     elif isinstance(value, tuple):
         yield f"{type(value).__qualname__} {len(value)}".encode()

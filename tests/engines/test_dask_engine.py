@@ -210,6 +210,7 @@ def test_workers_that_compute_in_another_way_are_refused_and_a_deadly_task_is_na
         cluster.scheduler.allowed_failures = 0
         with pytest.raises(ExpandClusterError, match=r"lost again and again.*more memory.*the same command goes on"):
             DaskEngine(client).map(_die, [0], lambda place, result: None)
+        client.wait_for_workers(1, timeout=60)  # its nanny starts it again
         about = dask_file._about()
         monkeypatch.setattr(dask_file, "_about", lambda: {**about, "jax": "0.1"})
         with pytest.raises(BadInput, match=r"workers of the cluster: got jax \d.*expected jax 0\.1"):

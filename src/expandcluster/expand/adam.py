@@ -13,8 +13,8 @@ import numpy as np
 import optax
 
 from expandcluster.activations import Activation
-from expandcluster.expand.each_student import free_parameters
-from expandcluster.expand.gauss_newton import flatten, loss, unflatten
+from expandcluster.expand.each_student import free_parameters, parameters, with_parameters
+from expandcluster.expand.gauss_newton import loss
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.expand.train_all import split, train_all
 from expandcluster.expand.training import End
@@ -56,12 +56,10 @@ def adam(population: Population, samples: Samples, activation: Activation, optio
     """
     training = _Training(jnp.asarray(samples.x), jnp.asarray(samples.y), samples.floor, samples.total_variance or 1.0,
                          population.sizes, activation, options or AdamOptions(), seed)
-    theta = np.asarray(jax.vmap(flatten)(population.weights, population.biases))
-    groups = train_all(split(theta, np.asarray(free_parameters(population))), training,
-                       6 * theta.shape[1] * len(samples.x))
+    theta = parameters(population)
+    groups = train_all(split(theta, free_parameters(population)), training, 6 * theta.shape[1] * len(samples.x))
     end = End(*(np.concatenate(part) for part in zip(*groups, strict=True)))
-    weights, biases = jax.vmap(lambda t: unflatten(t, population.sizes))(jnp.asarray(end.theta))
-    trained = Population(tuple(np.asarray(w) for w in weights), tuple(np.asarray(b) for b in biases), population.alive)
+    trained = with_parameters(population, np.asarray(end.theta))
     norm, relative = np.asarray(end.gradient_norm), np.asarray(end.loss)
     return TrainedPopulation(trained, np.asarray(end.status), relative, norm, np.asarray(end.steps))
 

@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from expandcluster.expand.gauss_newton import bytes_per_sample, flatten, parameter_count, step_work, unflatten
+from expandcluster.expand.gauss_newton import bytes_per_sample, parameter_count, step_work
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.expand.train_all import split, train_all
 from expandcluster.expand.training import End, InOnePiece, SideBySide, Student, Training
 from expandcluster.networks import Population
 
-__all__ = ["Chunks", "End", "chunks", "each_student", "free_parameters"]
+__all__ = ["Chunks", "End", "chunks", "each_student", "free_parameters", "parameters", "with_parameters"]
 
 
 class Chunks(NamedTuple):
@@ -50,16 +50,35 @@ def chunks(samples: Samples, sizes: tuple[int, ...], memory: int) -> Chunks:
     return Chunks(jnp.asarray(x), jnp.asarray(y), jnp.asarray(present))
 
 
-def free_parameters(population: Population) -> jax.Array:
+def parameters(population: Population) -> np.ndarray:
+    """All parameters ``(students, parameters)``, as :func:`flatten` lays them out."""
+    # On the host: small operations would be compiled for every size.
+    layers = [np.concatenate([w, np.asarray(b)[:, :, None]], axis=2).reshape(len(w), -1)
+              for w, b in zip(population.weights, population.biases, strict=True)]
+    return np.concatenate(layers, axis=1).astype(np.float64)
+
+
+def with_parameters(population: Population, theta: np.ndarray) -> Population:
+    """The students with other parameters ``(students, parameters)``."""
+    weights, biases, start = [], [], 0
+    for into, out in itertools.pairwise(population.sizes):
+        layer = theta[:, start : start + out * (into + 1)].reshape(len(theta), out, into + 1)
+        weights.append(layer[:, :, :-1].copy())
+        biases.append(layer[:, :, -1].copy())
+        start += out * (into + 1)
+    return Population(tuple(weights), tuple(biases), population.alive)
+
+
+def free_parameters(population: Population) -> np.ndarray:
     """1 for parameters that may move, 0 for those of pruned neurons, ``(students, parameters)``."""
     students, sizes = population.students, population.sizes
-    ends = [jnp.ones((students, sizes[0]), bool), *(jnp.asarray(a) for a in population.alive),
-            jnp.ones((students, sizes[-1]), bool)]
+    ends = [np.ones((students, sizes[0]), bool), *(np.asarray(a) for a in population.alive),
+            np.ones((students, sizes[-1]), bool)]
     layers = []
     for low, up in itertools.pairwise(ends):
-        both = jnp.concatenate([up[:, :, None] & low[:, None, :], up[:, :, None]], axis=2)
+        both = np.concatenate([up[:, :, None] & low[:, None, :], up[:, :, None]], axis=2)
         layers.append(both.reshape(students, -1))
-    return jnp.concatenate(layers, axis=1).astype(jnp.float64)
+    return np.concatenate(layers, axis=1).astype(np.float64)
 
 
 def each_student(run: Run | Training, population: Population, samples: Samples, *, unit: float,
@@ -75,8 +94,7 @@ def each_student(run: Run | Training, population: Population, samples: Samples, 
         traceable: whether JAX can trace ``run``; it is then vectorised over students on accelerators.
     """
     training: Training = InOnePiece(run) if callable(run) else run
-    thetas = np.asarray(jax.vmap(flatten)(population.weights, population.biases))
-    free = np.asarray(free_parameters(population))
+    thetas, free = parameters(population), free_parameters(population)
     work = step_work(population.sizes, len(samples.x))
     if traceable and jax.default_backend() != "cpu":
         groups = train_all(split(thetas, free), SideBySide(training), work)
@@ -87,6 +105,5 @@ def each_student(run: Run | Training, population: Population, samples: Samples, 
     relative = np.where(np.isfinite(end.loss), end.loss, np.inf) * unit
     status = np.where(relative <= samples.floor, Status.FLOOR, np.asarray(end.status))
     status = np.where(np.isfinite(relative), status, Status.FAILED)
-    weights, biases = jax.vmap(lambda t: unflatten(t, population.sizes))(jnp.asarray(end.theta))
-    trained = Population(tuple(np.asarray(w) for w in weights), tuple(np.asarray(b) for b in biases), population.alive)
+    trained = with_parameters(population, np.asarray(end.theta))
     return TrainedPopulation(trained, status, relative, np.asarray(end.gradient_norm) * unit, np.asarray(end.steps))

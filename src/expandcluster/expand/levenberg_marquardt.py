@@ -94,14 +94,14 @@ class _Training:
     activation: Activation
 
     def begin(self, theta: jax.Array, free: jax.Array) -> _State:
-        zero = jnp.zeros_like(theta[..., 0])
-        return self._fresh(theta, damping=zero, growth=zero + 2.0, step=zero.astype(int), mark=zero + jnp.inf,
+        first = np.asarray(theta)
+        zero = np.zeros(first.shape[:-1])
+        return self._fresh(theta=first, damping=zero, growth=zero + 2.0, step=zero.astype(int), mark=zero + np.inf,
                            marked_at=zero.astype(int))
 
     def go_on(self, state: _State, free: jax.Array, steps: int) -> _State:
         given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        until = jnp.minimum(jnp.max(state.step) + steps, given.pop("steps"))
-        return _advance(state, free, until=until, **given)
+        return _advance(state, free, more=steps, most=given.pop("steps"), **given)
 
     def ended(self, state: _State, free: jax.Array) -> End | None:
         stop = np.asarray(state.stop)
@@ -115,21 +115,27 @@ class _Training:
         return {name: np.asarray(getattr(state, name)) for name in _KEPT}
 
     def restored(self, stored: dict[str, np.ndarray]) -> _State:
-        return self._fresh(**{name: jnp.asarray(stored[name]) for name in _KEPT})
+        return self._fresh(**stored)
 
     @staticmethod
-    def _fresh(theta: jax.Array, **kept: jax.Array) -> _State:
-        zero, size = jnp.zeros_like(theta[..., 0]), theta.shape[-1]
-        return _State(theta=theta, loss=zero, gradient=jnp.zeros_like(theta),
-                      gram=jnp.zeros((*theta.shape, size)), stop=zero > 0, fresh=zero == 0, **kept)
+    def _fresh(**kept: Any) -> _State:
+        shape = kept["theta"].shape
+        host: dict[str, Any] = {  # small operations of JAX would be compiled for every size
+            "loss": np.zeros(shape[:-1]), "gradient": np.zeros(shape), "gram": np.zeros((*shape, shape[-1])),
+            "stop": np.zeros(shape[:-1], bool), "fresh": np.ones(shape[:-1], bool)}
+        return _State(**host, **kept)
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"), donate_argnames="state")
-def _advance(state: _State, free: jax.Array, *, until: jax.Array, samples: Chunks, target: jax.Array,
+def _advance(state: _State, free: jax.Array, *, more: jax.Array, most: jax.Array, samples: Chunks, target: jax.Array,
              sharpness: jax.Array | None, damping: jax.Array, patience: jax.Array, progress: jax.Array,
              creep: jax.Array, sizes: tuple[int, ...], activation: Activation) -> _State:
-    """Steps until step ``until``; a fresh state is first completed by the same program that completes a step."""
+    """So many ``more`` steps, ``most`` in all.
+
+    A fresh state is first completed by the program that completes a step, so that it is the same to the last bit.
+    """
     x, y, present = samples
+    until = jnp.minimum(state.step + more, most)
 
     def full_loss(theta: jax.Array) -> jax.Array:
         def add(total: jax.Array, chunk: Chunk) -> tuple[jax.Array, None]:

@@ -43,7 +43,7 @@ class End(NamedTuple):
 class Training(Protocol):
     """How one student is trained; a frozen dataclass whose fields say everything it depends on.
 
-    Stored arrays may have axes in front, for students side by side.
+    Arrays may have an axis in front, for students side by side; :meth:`go_on` is vectorised over it.
     """
 
     def begin(self, theta: jax.Array, free: jax.Array) -> Any:
@@ -99,7 +99,7 @@ class SideBySide:
     each: Training
 
     def begin(self, theta: jax.Array, free: jax.Array) -> Any:
-        return jax.vmap(self.each.begin)(theta, free)
+        return self.each.begin(theta, free)
 
     def go_on(self, state: Any, free: jax.Array, steps: int) -> Any:
         return jax.vmap(lambda state, free: self.each.go_on(state, free, steps))(state, free)
