@@ -1,6 +1,6 @@
 """What kills cost: runs that are killed at random moments against the same runs undisturbed.
 
-Random teachers, `expandcluster recover --checkpoint 2`; a run is killed (SIGKILL) after a random time of up to 20 s and
+Random teachers, `expandcluster recover --checkpoint 2`; a run is killed (SIGKILL) after 4 to 12 seconds and
 started again, until it ends.
 """
 
@@ -20,7 +20,7 @@ from benchmarks.common import machine, random_teacher
 import expandcluster as ec
 
 TEACHERS = (((2, 8, 1), "tanh"), ((6, 6, 6, 1), "tanh"), ((5, 5, 5, 2), "relu"))
-INTERVAL, LONGEST = 2.0, 20.0
+INTERVAL, SHORTEST, LONGEST = 2.0, 4.0, 12.0
 
 
 def command(truth: Path, out: Path, activation: str, hidden: int) -> list[str]:
@@ -40,7 +40,7 @@ def killed(line: list[str], out: Path, moments: random.Random) -> tuple[int, flo
     while True:
         run, began = subprocess.Popen(line), time.time()
         try:
-            run.wait(moments.uniform(4.0, LONGEST))
+            run.wait(moments.uniform(SHORTEST, LONGEST))
             return kills, time.perf_counter() - start, ages
         except subprocess.TimeoutExpired:
             age = age_of_state(out, began)
@@ -71,7 +71,7 @@ def main() -> None:
             differ = sum(int(np.sum(a != b)) for a, b in zip((*whole.weights, *whole.biases),
                                                              (*other.weights, *other.biases), strict=True))
             print(f"| {activation} {'-'.join(map(str, sizes))} | {undisturbed:.1f} | {kills} | {seconds:.1f} | "
-                  f"{max(ages, default=0.0):.1f} | {' and '.join(sorted(verdicts))} | {differ} |", flush=True)
+                  f"{f'{max(ages):.1f}' if ages else '-'} | {' and '.join(sorted(verdicts))} | {differ} |", flush=True)
     print(f"\nA checkpoint every {INTERVAL:g} s; {machine()}")
 
 

@@ -52,10 +52,14 @@ TRAINERS = [
 ]
 
 
+def _cluster(workers: int) -> Any:
+    return distributed.LocalCluster(n_workers=workers, threads_per_worker=1, processes=True,
+                                    dashboard_address="127.0.0.1:0")
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[Any]:
-    with (distributed.LocalCluster(n_workers=WORKERS, threads_per_worker=1, processes=True, dashboard_address=None)
-          as cluster, distributed.Client(cluster) as client):
+    with _cluster(WORKERS) as cluster, distributed.Client(cluster) as client:
         yield client
 
 
@@ -205,8 +209,7 @@ def _die(task: int) -> None:
 
 def test_workers_that_compute_in_another_way_are_refused_and_a_deadly_task_is_named(monkeypatch: pytest.MonkeyPatch
                                                                                     ) -> None:
-    with (distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=True, dashboard_address=None)
-          as cluster, distributed.Client(cluster) as client):
+    with _cluster(1) as cluster, distributed.Client(cluster) as client:
         cluster.scheduler.allowed_failures = 0
         with pytest.raises(ExpandClusterError, match=r"lost again and again.*more memory.*the same command goes on"):
             DaskEngine(client).map(_die, [0], lambda place, result: None)

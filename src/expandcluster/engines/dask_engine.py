@@ -132,7 +132,7 @@ def dask_engine(scheduler: str | None = None, progress: Progress = silent) -> It
     with contextlib.ExitStack() as stack:
         if scheduler is None:
             cluster: Any = stack.enter_context(distributed.LocalCluster(
-                n_workers=cores(), threads_per_worker=1, processes=True, dashboard_address=None,
+                n_workers=cores(), threads_per_worker=1, processes=True, dashboard_address="127.0.0.1:0",
                 silence_logs=logging.ERROR))
             client = stack.enter_context(distributed.Client(cluster))
         else:
