@@ -21,6 +21,7 @@ from expandcluster.cli_common import (
     print_json,
     set_up_jax,
 )
+from expandcluster.cli_engine import Engine, EngineKind, Scheduler, engine_running
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,6 +60,8 @@ def synthetic(
         help="Only these problems, for example d=8,r=4 or seed=0; may be given several times.")] = None,
     out: Annotated[Path, typer.Option(help="Rows, runs and figures; an interrupted experiment goes on there.")] = Path(
         "runs/synthetic"),
+    engine: Engine = EngineKind.local,
+    scheduler: Scheduler = None,
     track: Track = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -75,7 +78,8 @@ def synthetic(
 
         problems = _chosen(synthetic_problems(), only or [])
         rhos = _factors(rho) if rho is not None else ((None,) if settings == "default" else (4.0,))
-        with watch(quiet=quiet, only_json=as_json, verbose=verbose, track=track or ()) as progress:
+        with (watch(quiet=quiet, only_json=as_json, verbose=verbose, track=track or ()) as progress,
+              engine_running(engine, scheduler, progress)):
             rows = run_synthetic(problems, settings, rhos, out, progress)
         figures = _figures(lambda: draw_synthetic(out))
     from expandcluster.experiments.summary import summarise

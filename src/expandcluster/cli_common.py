@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,18 +15,19 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-__all__ = ["ACTIVATIONS", "BAD_INPUT", "EXACT", "EXIT_CODES", "INTERRUPTED", "OTHER_VERDICT", "OUTPUTS", "Json",
-           "Quiet", "Track", "Verbose", "depth_of", "epilog", "fail", "failures_told", "one_of", "print_json",
+__all__ = ["ACTIVATIONS", "BAD_INPUT", "EXACT", "EXIT_CODES", "INTERRUPTED", "OTHER_VERDICT", "OUTPUTS", "TERMINATED",
+           "Json", "Quiet", "Track", "Verbose", "depth_of", "epilog", "fail", "failures_told", "one_of", "print_json",
            "set_up_jax", "whole_numbers"]
 
-EXACT, OTHER_VERDICT, BAD_INPUT, INTERRUPTED = 0, 3, 2, 130
+EXACT, OTHER_VERDICT, BAD_INPUT, INTERRUPTED, TERMINATED = 0, 3, 2, 130, 143
 
 EXIT_CODES = {
     EXACT: "done; of recover, compare and demo: the network is exact",
     1: "an error of this program; please report it",
-    BAD_INPUT: "bad usage or input; a message on standard error says what to do",
+    BAD_INPUT: "bad usage or input, or a full disk; a message on standard error says what to do",
     OTHER_VERDICT: "done, but not exact; of audit and benchmark: a network was called exact and is not",
-    INTERRUPTED: "interrupted; the same command goes on where this one stopped",
+    INTERRUPTED: "interrupted (Ctrl-C); the same command goes on where this one stopped",
+    TERMINATED: "the same, for a termination signal (SIGTERM)",
 }
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else on standard output.")]
@@ -73,20 +76,43 @@ def fail(error: Exception) -> NoReturn:
 
 @contextlib.contextmanager
 def failures_told(quiet: bool = False, verbose: bool = False) -> Iterator[None]:
-    """Errors raised on purpose become a line and an exit code, and so does Ctrl-C."""
+    """Errors raised on purpose become a line and an exit code, and so do Ctrl-C and SIGTERM."""
     from expandcluster.errors import BadInput, ExpandClusterError
 
     try:
         if quiet and verbose:
             raise BadInput("options", got="--quiet and --verbose", expected="one of them", remedy="Leave one out.")
-        yield
+        with _terminated_like_ctrl_c():
+            yield
     except ExpandClusterError as error:
         if verbose:
             traceback.print_exc()
         fail(error)
-    except KeyboardInterrupt:
-        print("expandcluster: interrupted; the same command goes on where this one stopped.", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
+    except KeyboardInterrupt as reason:
+        word, code = ("terminated", TERMINATED) if isinstance(reason, _Terminated) else ("interrupted", INTERRUPTED)
+        print(f"expandcluster: {word}; the same command goes on where this one stopped.", file=sys.stderr)
+        raise typer.Exit(code) from None
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came."""
+
+
+@contextlib.contextmanager
+def _terminated_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM stops what runs in this context as Ctrl-C does, so that what was reached is stored."""
+    if threading.current_thread() is not threading.main_thread():  # elsewhere Python sets no handlers
+        yield
+        return
+
+    def stop(*_: object) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def print_json(values: dict[str, Any]) -> None:

@@ -24,6 +24,7 @@ from expandcluster.cli_common import (
     set_up_jax,
     whole_numbers,
 )
+from expandcluster.cli_engine import Engine, EngineKind, Scheduler, engine_running
 
 __all__ = ["EXAMPLES", "folder_name", "recover"]
 
@@ -31,6 +32,7 @@ EXAMPLES = (
     "expandcluster recover model.onnx --activation tanh",
     "expandcluster recover table.csv --activation relu --hidden-layers 2 --out runs/table",
     "expandcluster recover model.onnx --activation relu --inputs train-images-idx3-ubyte.gz",
+    "expandcluster recover model.onnx --activation relu --engine dask --scheduler scheduler.json",
     "expandcluster recover my_models:predict --input-size 8 --activation auto --hidden-layers auto --json",
 )
 
@@ -86,6 +88,10 @@ def recover(
     seed: Annotated[int, typer.Option(min=0, help="Of queries and students.")] = 0,
     out: Annotated[Path | None, typer.Option(
         help="Run folder; an interrupted run goes on there. Default: runs/TEACHER.")] = None,
+    checkpoint: Annotated[float, typer.Option(
+        metavar="SECONDS", help="Store how far students have come this often: a kill costs no more.")] = 30.0,
+    engine: Engine = EngineKind.local,
+    scheduler: Scheduler = None,
     track: Track = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -116,9 +122,11 @@ def recover(
                                                       max_queries=max_queries, noisy=noisy),
                                  expand=expand)
         folder = out or Path("runs") / folder_name(teacher)
-        with watch(quiet=quiet, only_json=as_json, verbose=verbose, track=track or ()) as progress:
+        with (watch(quiet=quiet, only_json=as_json, verbose=verbose, track=track or ()) as progress,
+              engine_running(engine, scheduler, progress)):
             recovery = run(asked, activation=activation, hidden_layers=depth_of(hidden_layers), output=output,
-                           seed=seed, inputs=rows, options=options, out=folder, progress=progress)
+                           seed=seed, inputs=rows, options=options, out=folder, checkpoint=checkpoint,
+                           progress=progress)
     if as_json:
         print_json(summary(recovery))
     elif not quiet:

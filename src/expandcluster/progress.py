@@ -39,7 +39,7 @@ class Event:
 
     Attributes:
         stage: the stage it happened in: link, probe, reduce, choose, expand, settle, cluster, fine_tune, challenge,
-            lift or certify; recover for the recovery as a whole; audit, benchmark or demo outside one.
+            lift or certify; recover for the recovery as a whole; audit, benchmark, engine or demo outside one.
         message: what happened, in one line for a person.
         values: the same as numbers, for a program, for example ``{"relative_loss": 1e-30}``.
     """

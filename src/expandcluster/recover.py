@@ -26,7 +26,7 @@ from expandcluster.reconstruct.fine_tune import fine_tune
 from expandcluster.reconstruct.layers import reconstruct
 from expandcluster.reconstruct.lift import lift
 from expandcluster.results import Recovery
-from expandcluster.run_folder import describe, open_run
+from expandcluster.run_folder import CHECKPOINT, describe, open_run
 from expandcluster.teachers.base import Teacher
 from expandcluster.teachers.links import check_output
 
@@ -43,6 +43,7 @@ def recover(
     inputs: np.ndarray | Inputs | None = None,
     options: RecoverOptions | None = None,
     out: str | os.PathLike[str] | None = None,
+    checkpoint: float = CHECKPOINT,
     progress: Progress = silent,
 ) -> Recovery:
     """Recover a network from its input-output behaviour (Martinelli et al., ICML 2024).
@@ -61,6 +62,7 @@ def recover(
             :func:`expandcluster.read_inputs` for those in files.
         options: see :class:`RecoverOptions`.
         out: run folder; a run that was interrupted there goes on where it stopped.
+        checkpoint: seconds after which students on their way are stored there; a kill costs no more than that.
         progress: called with an :class:`Event` at every step.
 
     Returns:
@@ -71,13 +73,13 @@ def recover(
             different neurons than ``ClusterOptions(memory=...)`` has room for.
     """
     options = RecoverOptions() if options is None else options
-    _check(teacher, hidden_layers, output, seed, options)
+    _check(teacher, hidden_layers, output, seed, options, checkpoint)
     acts = candidates(activation)
     depths = DEPTHS if isinstance(hidden_layers, str) else (hidden_layers,)
     image_shape = inputs.image_shape if isinstance(inputs, Inputs) else teacher.image_shape
     inputs = inputs.x if isinstance(inputs, Inputs) else inputs
     about = describe(teacher, acts, depths, output, seed, inputs, options, image_shape)
-    with open_run(None if out is None else Path(out), about, acts, progress) as run:
+    with open_run(None if out is None else Path(out), about, acts, progress, checkpoint) as run:
         wide = any(a.negative_slope is not None for a in acts)
         source = open_source(teacher, options.queries, seed, inputs, run.answers, wide)
 
@@ -127,7 +129,8 @@ def recover(
         )
 
 
-def _check(teacher: object, hidden_layers: object, output: object, seed: object, options: object) -> None:
+def _check(teacher: object, hidden_layers: object, output: object, seed: object, options: object, checkpoint: object
+           ) -> None:
     if not isinstance(teacher, Teacher):
         raise BadInput("teacher", got=type(teacher).__name__, expected="a Teacher",
                        remedy="Make one with Teacher.from_callable, from_sklearn, from_onnx, from_torch or from_data.")
@@ -141,3 +144,6 @@ def _check(teacher: object, hidden_layers: object, output: object, seed: object,
     if not isinstance(options, RecoverOptions):
         raise BadInput("options", got=type(options).__name__, expected="RecoverOptions",
                        remedy="Write RecoverOptions(queries=QueryOptions(...), expand=ExpandOptions(...), ...).")
+    if isinstance(checkpoint, bool) or not isinstance(checkpoint, (int, float)) or not checkpoint > 0:
+        raise BadInput("checkpoint", got=repr(checkpoint), expected="a positive number of seconds",
+                       remedy="Change checkpoint.")

@@ -2,6 +2,7 @@
 
     run.json                 teacher, activation, seed, options, versions: what makes it this run
     answers.bin              every answer of the teacher
+    training/                how far students have come in a stage that is not finished: checkpoints.py
     stages/NAME.safetensors  the result of a finished stage
     network.safetensors      the recovered network
     result.json              verdict, losses, queries, seconds
@@ -23,6 +24,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from expandcluster.activations import Activation
+from expandcluster.checkpoints import checkpointed, remove
 from expandcluster.errors import BadInput, RunFolderError
 from expandcluster.expand.choose import AUTO, Choice
 from expandcluster.expand.expand import Students
@@ -48,11 +50,12 @@ from expandcluster.storage import load, names, pack, strict, write_arrays, write
 from expandcluster.teachers.base import Teacher
 from expandcluster.teachers.links import Link
 
-__all__ = ["Run", "describe", "open_run", "summary"]
+__all__ = ["CHECKPOINT", "Run", "describe", "open_run", "summary"]
 
 _STAGE_RESULTS = (Certificate, Challenge, Choice, Explanation, LayerClusters, Lift, Link, Probe, Reconstruction,
                   RowSpace, Students)
 _DISTRIBUTIONS = ("expandcluster", "jax", "jaxlib", "numpy", "scipy", "optax")
+CHECKPOINT = 30.0  # seconds of training that a kill may cost
 Result = TypeVar("Result")
 
 
@@ -82,7 +85,8 @@ class Run:
     """
 
     def __init__(self, folder: Path | None, activations: Sequence[Activation], outputs: int,
-                 progress: Progress = silent) -> None:
+                 progress: Progress = silent, checkpoint: float = CHECKPOINT) -> None:
+        self._checkpoint = checkpoint
         self.folder, self._activations, self._progress = folder, {a.name: a for a in activations}, progress
         self.answers = None if folder is None else Answers(folder / "answers.bin", outputs)
         self.timings: dict[str, float] = {}
@@ -106,15 +110,20 @@ class Run:
                 self.answers.use_first(used)
             return value
         self._progress(StageStarted(name, "started"))
-        start = time.perf_counter()
-        value = function(*args)
-        self.timings[name] = time.perf_counter() - start
-        if path is not None:
+        if self.folder is None or path is None:
+            start = time.perf_counter()
+            value = function(*args)
+            self.timings[name] = time.perf_counter() - start
+        else:
+            with checkpointed(self.folder / "training" / name, self._checkpoint) as checkpoints:
+                value = function(*args)
+                self.timings[name] = checkpoints.seconds
             arrays: dict[str, np.ndarray] = {}
             tree = pack(value, arrays)
             header = {"value": json.dumps(tree), "seconds": repr(self.timings[name]),
                       "answers": str(len(self.answers) if self.answers is not None else 0)}
             write_arrays(path, arrays, header)
+            remove(self.folder / "training")
         counted = {} if self.answers is None else {"queries": float(self.answers.used)}
         self._progress(StageFinished(name, f"finished in {self.timings[name]:.1f} s",
                                      {"seconds": self.timings[name], **counted}))
@@ -170,7 +179,7 @@ def summary(recovery: Recovery) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def open_run(folder: Path | None, about: dict[str, Any], activations: Sequence[Activation],
-             progress: Progress = silent) -> Iterator[Run]:
+             progress: Progress = silent, checkpoint: float = CHECKPOINT) -> Iterator[Run]:
     """Start or go on with a run.
 
     Args:
@@ -178,6 +187,7 @@ def open_run(folder: Path | None, about: dict[str, Any], activations: Sequence[A
         about: what :func:`describe` returned; a folder of another run is refused.
         activations: that the networks in it may have.
         progress: told when the run and its stages begin and end.
+        checkpoint: seconds after which students on their way are stored.
 
     Raises:
         RunFolderError: the folder holds another run, other files, or is in use.
@@ -191,7 +201,7 @@ def open_run(folder: Path | None, about: dict[str, Any], activations: Sequence[A
     _check(folder, about)
     with _locked(folder):
         _claim(folder, about)  # checks again: another process may have been faster
-        run = Run(folder, activations, about["outputs"], progress)
+        run = Run(folder, activations, about["outputs"], progress, checkpoint)
         progress(started)
         try:
             yield run

@@ -21,7 +21,8 @@ from safetensors.numpy import save
 from expandcluster.activations import Activation
 from expandcluster.errors import BadInput, ExpandClusterError
 
-__all__ = ["load", "names", "pack", "read_arrays", "strict", "unpack", "write_arrays", "write_bytes", "write_json"]
+__all__ = ["array_names", "load", "names", "pack", "read_arrays", "strict", "unpack", "write_arrays", "write_bytes",
+           "write_json"]
 
 
 def write_bytes(path: Path, data: bytes) -> None:
@@ -82,11 +83,21 @@ def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     Raises:
         BadInput: the file is missing or damaged.
     """
+    return _read(path, lambda file: ({name: file.get_tensor(name) for name in file.keys()},  # noqa: SIM118
+                                     dict(file.metadata() or {})))
+
+
+def array_names(path: Path) -> list[str]:
+    """Names of the arrays of a safetensors file, which are not read; raises as :func:`read_arrays`."""
+    return _read(path, lambda file: list(file.keys()))
+
+
+def _read(path: Path, what: Callable[[Any], Any]) -> Any:
     if not path.is_file():
         raise BadInput(f"file {path}", got="no such file", expected="a safetensors file", remedy="Check the path.")
     try:
         with safe_open(str(path), framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+            return what(file)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise BadInput(f"file {path}", got=f"a damaged or unreadable file ({error})",
                        expected="a complete safetensors file", remedy="Write it again.") from error

@@ -101,7 +101,7 @@ def _bfgs(theta: jax.Array, free: jax.Array, *, samples: Chunks, steps: jax.Arra
     first = _State(theta, lost, gradient, identity, jnp.asarray(0), jnp.asarray(0), Curve.start(lost))
     end = jax.lax.while_loop(lambda s: ~reached(s) & ~stalled(s) & (s.step < steps), advance, first)
     return End(end.theta, end.loss, jnp.linalg.norm(end.gradient), end.step,
-               status_at_end(reached(end), stalled(end)), end.curve)
+               status_at_end(reached(end), stalled(end)), *end.curve)
 
 
 def _update(inverse: jax.Array, move: jax.Array, change: jax.Array, curvature: jax.Array) -> jax.Array:

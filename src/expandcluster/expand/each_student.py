@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from expandcluster.expand.gauss_newton import bytes_per_sample, flatten, parameter_count, unflatten
+from expandcluster.expand.gauss_newton import bytes_per_sample, parameter_count, step_work
 from expandcluster.expand.loss_curve import Curve, curve_points
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
-from expandcluster.networks import Array, Population
-from expandcluster.precision import in_float64
-from expandcluster.threads import one_thread_each
+from expandcluster.expand.train_all import split, train_all
+from expandcluster.expand.training import End, InOnePiece, SideBySide, Student, Training
+from expandcluster.networks import Population
 
-__all__ = ["Chunks", "End", "chunks", "each_student", "free_parameters"]
+__all__ = ["Chunks", "End", "chunks", "each_student", "free_parameters", "parameters", "with_parameters"]
 
 
 class Chunks(NamedTuple):
@@ -34,26 +32,6 @@ class Chunks(NamedTuple):
     x: jax.Array
     y: jax.Array
     present: jax.Array
-
-
-class End(NamedTuple):
-    """Where one student's training ended.
-
-    Attributes:
-        theta: parameters ``(parameters,)``.
-        loss: in the trainer's own unit.
-        gradient_norm: norm of the gradient of that loss.
-        steps: steps taken.
-        status: a :class:`Status`; failed students and those at the floor are told from the loss.
-        curve: losses on the way.
-    """
-
-    theta: Array
-    loss: Array | float
-    gradient_norm: Array | float
-    steps: Array | int
-    status: Array | int
-    curve: Curve
 
 
 Run = Callable[[jax.Array, jax.Array], End]
@@ -73,47 +51,62 @@ def chunks(samples: Samples, sizes: tuple[int, ...], memory: int) -> Chunks:
     return Chunks(jnp.asarray(x), jnp.asarray(y), jnp.asarray(present))
 
 
-def free_parameters(population: Population) -> jax.Array:
+def parameters(population: Population) -> np.ndarray:
+    """All parameters ``(students, parameters)``, as :func:`flatten` lays them out."""
+    # On the host: small operations would be compiled for every size.
+    layers = [np.concatenate([w, np.asarray(b)[:, :, None]], axis=2).reshape(len(w), -1)
+              for w, b in zip(population.weights, population.biases, strict=True)]
+    return np.concatenate(layers, axis=1).astype(np.float64)
+
+
+def with_parameters(population: Population, theta: np.ndarray) -> Population:
+    """The students with other parameters ``(students, parameters)``."""
+    weights, biases, start = [], [], 0
+    for into, out in itertools.pairwise(population.sizes):
+        layer = theta[:, start : start + out * (into + 1)].reshape(len(theta), out, into + 1)
+        weights.append(layer[:, :, :-1].copy())
+        biases.append(layer[:, :, -1].copy())
+        start += out * (into + 1)
+    return Population(tuple(weights), tuple(biases), population.alive)
+
+
+def free_parameters(population: Population) -> np.ndarray:
     """1 for parameters that may move, 0 for those of pruned neurons, ``(students, parameters)``."""
     students, sizes = population.students, population.sizes
-    ends = [jnp.ones((students, sizes[0]), bool), *(jnp.asarray(a) for a in population.alive),
-            jnp.ones((students, sizes[-1]), bool)]
+    ends = [np.ones((students, sizes[0]), bool), *(np.asarray(a) for a in population.alive),
+            np.ones((students, sizes[-1]), bool)]
     layers = []
     for low, up in itertools.pairwise(ends):
-        both = jnp.concatenate([up[:, :, None] & low[:, None, :], up[:, :, None]], axis=2)
+        both = np.concatenate([up[:, :, None] & low[:, None, :], up[:, :, None]], axis=2)
         layers.append(both.reshape(students, -1))
-    return jnp.concatenate(layers, axis=1).astype(jnp.float64)
+    return np.concatenate(layers, axis=1).astype(np.float64)
 
 
-def each_student(run: Run, population: Population, samples: Samples, *, unit: float,
+def each_student(run: Run | Training, population: Population, samples: Samples, *, unit: float,
                  traceable: bool = True) -> TrainedPopulation:
     """Train every student by itself.
 
     Args:
-        run: from parameters and ``free_parameters`` of one student to its :class:`End`.
+        run: a training, or a partial function from parameters and ``free_parameters`` of one student to its
+            :class:`End`.
         population: the students.
         samples: queries and answers.
         unit: relative loss of a loss of 1 in the unit of ``run``.
         traceable: whether JAX can trace ``run``; it is then vectorised over students on accelerators.
     """
-    thetas = jax.vmap(flatten)(population.weights, population.biases)
-    free = free_parameters(population)
+    training: Training = InOnePiece(run) if callable(run) else run
+    thetas, free = parameters(population), free_parameters(population)
+    work = step_work(population.sizes, len(samples.x))
     if traceable and jax.default_backend() != "cpu":
-        end = jax.tree.map(np.asarray, jax.vmap(run)(thetas, free))
+        groups = train_all(split(thetas, free), SideBySide(training), work)
+        end = End(*(np.concatenate(part) for part in zip(*groups, strict=True)))
     else:
-        # One student a thread: each leaves as soon as it is done, and all share one program.
-        with one_thread_each(len(thetas)), ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-            ends = list(pool.map(lambda pair: _in_thread(run, *pair), zip(thetas, free, strict=True)))
-        end = jax.tree.map(lambda *parts: np.stack(parts), *ends)
+        ends = train_all([Student(*pair) for pair in zip(thetas, free, strict=True)], training, work)
+        end = End(*(np.stack(part) for part in zip(*ends, strict=True)))
     relative = np.where(np.isfinite(end.loss), end.loss, np.inf) * unit
     status = np.where(relative <= samples.floor, Status.FLOOR, np.asarray(end.status))
     status = np.where(np.isfinite(relative), status, Status.FAILED)
-    weights, biases = jax.vmap(lambda t: unflatten(t, population.sizes))(jnp.asarray(end.theta))
-    trained = Population(tuple(np.asarray(w) for w in weights), tuple(np.asarray(b) for b in biases), population.alive)
+    trained = with_parameters(population, np.asarray(end.theta))
     return TrainedPopulation(trained, status, relative, np.asarray(end.gradient_norm) * unit, np.asarray(end.steps),
-                             curve_points(end.curve, end.steps, end.loss, unit=unit))
-
-
-def _in_thread(run: Run, theta: jax.Array, free: jax.Array) -> End:
-    """Precision is set per thread in JAX, so it is set again here."""
-    return in_float64(lambda: jax.tree.map(np.asarray, run(theta, free)))()
+                             curve_points(Curve(end.curve, np.asarray(end.stride)), np.asarray(end.steps),
+                                          np.asarray(end.loss), unit=unit))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from expandcluster.activations import Activation
+from expandcluster.checkpoints import store_now
 from expandcluster.expand.gauss_newton import parameter_count, step_work
 from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
 from expandcluster.expand.loss_curve import padded
@@ -240,6 +241,7 @@ class _Pool:
             students = min(students, max(_PAIR, options.enough - len(self.floor_networks)))
         wave = train_wave(random_population(sizes, students, seed), samples, self.activation, _until_pruned(options),
                           seed=seed, smooth_path=smooth_path)
+        store_now()
         self.losses.extend(wave.loss.tolist())
         self.steps.extend(wave.steps.tolist())
         self.curves.extend(wave.curves)
@@ -258,6 +260,7 @@ class _Pool:
             wave = train(stack(strays, sizes), samples, self.activation, options.trainers, seed=seed)
             # What is left is met so seldom that a look at single inputs must settle it: see challenge.py.
             self._keep(*self._prune(wave, samples, options), samples, share=_MOST)
+        store_now()
         self.progress(Event("expand", f"wave of {students} students {'-'.join(map(str, sizes))}: best loss "
                             f"{losses.min():.1e}, at the noise floor so far {len(self.floor_networks)}",
                             {"best_loss": float(losses.min()), "at_floor": len(self.floor_networks)}))

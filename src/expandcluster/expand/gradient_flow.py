@@ -147,7 +147,7 @@ def _flow(theta: jax.Array, free: jax.Array, *, samples: Chunks, limits: _Limits
                    method.init(terms, start, until, theta, None), jax.tree.map(jnp.asarray, memory), jnp.asarray(0),
                    Mark(lost, norm, jnp.asarray(0)), Curve.start(lost))
     end = jax.lax.while_loop(lambda s: ~reached(s) & ~stalled(s) & ~over(s), advance, first)
-    return End(end.theta, end.loss, end.gradient_norm, end.step, status_at_end(reached(end), stalled(end)), end.curve)
+    return End(end.theta, end.loss, end.gradient_norm, end.step, status_at_end(reached(end), stalled(end)), *end.curve)
 
 
 @functools.cache

@@ -8,18 +8,21 @@ a failure. lambda I and not lambda diag(J'J): it converges from more starts.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.expand.each_student import End, chunks, each_student
+from expandcluster.expand.each_student import Chunks, chunks, each_student
 from expandcluster.expand.gauss_newton import assemble, bytes_per_sample, gram_parts, loss, parameter_count
-from expandcluster.expand.loss_curve import Curve
+from expandcluster.expand.loss_curve import KEPT, Curve
 from expandcluster.expand.matrix_free import matrix_free
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
+from expandcluster.expand.training import End
 from expandcluster.networks import Population
 from expandcluster.options import LMOptions
 from expandcluster.precision import in_float64
@@ -44,6 +47,10 @@ class _State(NamedTuple):
     marked_at: jax.Array  # step of that
     stop: jax.Array
     curve: Curve
+    fresh: jax.Array  # whether loss, gradient and gram of theta are still to be computed, as at the start
+
+
+_KEPT = ("theta", "damping", "growth", "step", "mark", "marked_at")  # the rest is computed again from theta
 
 
 @in_float64
@@ -70,15 +77,14 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
     sizes = population.sizes
     if not fits(sizes, options):
         return matrix_free(population, samples, activation, options, seed=seed, sharpness=sharpness)
-    x, y, present = chunks(samples, sizes, options.memory)
     total = samples.total_variance or 1.0
-    run = functools.partial(
-        _train, x=x, y=y, present=present, target=samples.floor * total,
-        sharpness=None if sharpness is None else jnp.asarray(sharpness), damping=options.damping,
-        steps=options.steps, patience=options.patience, progress=options.progress, creep=(options.creep or 0.0) * total,
-        sizes=sizes, activation=activation,
+    training = _Training(
+        samples=chunks(samples, sizes, options.memory), target=samples.floor * total,
+        sharpness=None if sharpness is None else np.float64(sharpness), damping=options.damping, steps=options.steps,
+        patience=options.patience, progress=options.progress, creep=(options.creep or 0.0) * total, sizes=sizes,
+        activation=activation,
     )
-    return each_student(run, population, samples, unit=1.0 / total)
+    return each_student(training, population, samples, unit=1.0 / total)
 
 
 def fits(sizes: tuple[int, ...], options: LMOptions) -> bool:
@@ -90,11 +96,68 @@ def fits(sizes: tuple[int, ...], options: LMOptions) -> bool:
     return 8 * parameter_count(sizes) ** 2 <= options.largest_matrix and bytes_per_sample(sizes) <= _MOST_PAIRS
 
 
-@functools.partial(jax.jit, static_argnames=("sizes", "activation"))
-def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, present: jax.Array, target: jax.Array,
-           sharpness: jax.Array | None, damping: jax.Array, steps: jax.Array, patience: jax.Array,
-           progress: jax.Array, creep: jax.Array, sizes: tuple[int, ...], activation: Activation) -> End:
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Training:
     """One student from start to end; the loss is the sum of squared errors."""
+
+    samples: Chunks
+    target: float
+    sharpness: np.float64 | None
+    damping: float
+    steps: int
+    patience: int
+    progress: float
+    creep: float
+    sizes: tuple[int, ...]
+    activation: Activation
+
+    def begin(self, theta: jax.Array, free: jax.Array) -> _State:
+        first = np.asarray(theta)
+        zero = np.zeros(first.shape[:-1])
+        curve = Curve(np.full((*zero.shape, KEPT), np.nan), zero.astype(int) + 1)
+        return self._fresh(curve, theta=first, damping=zero, growth=zero + 2.0, step=zero.astype(int),
+                           mark=zero + np.inf, marked_at=zero.astype(int))
+
+    def go_on(self, state: _State, free: jax.Array, steps: int) -> _State:
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return _advance(state, free, more=steps, most=given.pop("steps"), **given)
+
+    def ended(self, state: _State, free: jax.Array) -> End | None:
+        stop = np.asarray(state.stop)
+        if np.any(state.fresh) or not np.all(stop | (np.asarray(state.step) >= self.steps)):
+            return None
+        status = np.where(stop, Status.STALLED, Status.STEPS)
+        norm = 2 * np.linalg.norm(np.asarray(state.gradient), axis=-1)
+        return End(np.asarray(state.theta), np.asarray(state.loss), norm, np.asarray(state.step), status,
+                   *map(np.asarray, state.curve))
+
+    def stored(self, state: _State) -> dict[str, np.ndarray]:
+        return {**{name: np.asarray(getattr(state, name)) for name in _KEPT},
+                **{f"curve.{name}": np.asarray(a) for name, a in state.curve._asdict().items()}}
+
+    def restored(self, stored: dict[str, np.ndarray]) -> _State:
+        curve = Curve(*(stored[f"curve.{name}"] for name in Curve._fields))
+        return self._fresh(curve, **{name: stored[name] for name in _KEPT})
+
+    @staticmethod
+    def _fresh(curve: Curve, **kept: Any) -> _State:
+        shape = kept["theta"].shape
+        host: dict[str, Any] = {  # small operations of JAX would be compiled for every size
+            "loss": np.zeros(shape[:-1]), "gradient": np.zeros(shape), "gram": np.zeros((*shape, shape[-1])),
+            "stop": np.zeros(shape[:-1], bool), "fresh": np.ones(shape[:-1], bool)}
+        return _State(**host, **kept, curve=curve)
+
+
+@functools.partial(jax.jit, static_argnames=("sizes", "activation"), donate_argnames="state")
+def _advance(state: _State, free: jax.Array, *, more: jax.Array, most: jax.Array, samples: Chunks, target: jax.Array,
+             sharpness: jax.Array | None, damping: jax.Array, patience: jax.Array, progress: jax.Array,
+             creep: jax.Array, sizes: tuple[int, ...], activation: Activation) -> _State:
+    """So many ``more`` steps, ``most`` in all.
+
+    A fresh state is first completed by the program that completes a step, so that it is the same to the last bit.
+    """
+    x, y, present = samples
+    until = jnp.minimum(state.step + more, most)
 
     def full_loss(theta: jax.Array) -> jax.Array:
         def add(total: jax.Array, chunk: Chunk) -> tuple[jax.Array, None]:
@@ -109,36 +172,37 @@ def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, pre
         lost, gradient, parts = jax.lax.scan(add, zero, (x, y, present))[0]
         return lost, gradient * free, assemble(parts, sizes) * free[:, None] * free[None, :]
 
-    def advance(state: _State) -> _State:
-        largest = jnp.max(jnp.diagonal(state.gram))
-        lam = jnp.maximum(state.damping, 1e-16 * largest)
+    def step_from(state: _State, lam: jax.Array, largest: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
         at = jnp.arange(len(free))
         factor = jnp.linalg.cholesky(state.gram.at[at, at].add(lam + (1.0 - free) * largest))
         move = -jax.scipy.linalg.cho_solve((factor, True), state.gradient) * free
         trial = state.theta + move
-        lost = full_loss(trial)
-        predicted = jnp.dot(move, lam * move - state.gradient)
+        return trial, full_loss(trial), jnp.dot(move, lam * move - state.gradient)
+
+    def advance(state: _State) -> _State:
+        largest = jnp.max(jnp.diagonal(state.gram))
+        lam = jnp.maximum(state.damping, 1e-16 * largest)
+        trial, lost, predicted = jax.lax.cond(state.fresh, lambda: (state.theta, state.loss, jnp.ones(())),
+                                              lambda: step_from(state, lam, largest))
         gain = (state.loss - lost) / jnp.maximum(predicted, 1e-300)
         accept = jnp.isfinite(lost) & (lost < state.loss)
         shrink = jnp.maximum(1.0 / 3.0, 1.0 - (2.0 * jnp.minimum(gain, 1.0) - 1.0) ** 3)
         theta, lost, gradient, matrix = jax.lax.cond(
-            accept,
+            accept | state.fresh,
             lambda: (trial, *full_gram(trial)),
             lambda: (state.theta, state.loss, state.gradient, state.gram),
         )
-        step = state.step + 1
+        step = jnp.where(state.fresh, state.step, state.step + 1)
         creeps = lost < creep
         moved = lost < jnp.where(creeps, _CREEPING, 1.0 - progress) * state.mark
         wait = jnp.where(creeps, jnp.minimum(_CREEPING_STEPS, patience), patience)
         mark, marked_at = jnp.where(moved, lost, state.mark), jnp.where(moved, step, state.marked_at)
-        lam = jnp.where(accept, lam * shrink, lam * state.growth)
-        stop = (lost <= target) | (step - marked_at >= wait) | (lam > 1e16 * largest) | ~jnp.isfinite(lost)
-        return _State(theta, lost, gradient, matrix, lam, jnp.where(accept, 2.0, 2.0 * state.growth), step, mark,
-                      marked_at, stop, state.curve.after(step, lost))
+        stays = jnp.where(state.damping > 0, state.damping, damping * jnp.max(jnp.diagonal(matrix)))
+        lam = jnp.where(state.fresh, stays, jnp.where(accept, lam * shrink, lam * state.growth))
+        growth = jnp.where(state.fresh, state.growth, jnp.where(accept, 2.0, 2.0 * state.growth))
+        stuck = ~state.fresh & ((step - marked_at >= wait) | (lam > 1e16 * largest))
+        stop = (lost <= target) | stuck | ~jnp.isfinite(lost)
+        return _State(theta, lost, gradient, matrix, lam, growth, step, mark, marked_at, stop,
+                      state.curve.after(step, lost), jnp.zeros((), bool))
 
-    lost, gradient, matrix = full_gram(theta)
-    first = _State(theta, lost, gradient, matrix, damping * jnp.max(jnp.diagonal(matrix)), jnp.asarray(2.0),
-                   jnp.asarray(0), lost, jnp.asarray(0), (lost <= target) | ~jnp.isfinite(lost), Curve.start(lost))
-    end = jax.lax.while_loop(lambda s: ~s.stop & (s.step < steps), advance, first)
-    status = jnp.where(end.stop, int(Status.STALLED), int(Status.STEPS))
-    return End(end.theta, end.loss, 2 * jnp.linalg.norm(end.gradient), end.step, status, end.curve)
+    return jax.lax.while_loop(lambda s: s.fresh | (~s.stop & (s.step < until)), advance, state)

@@ -9,6 +9,7 @@ as in levenberg_marquardt.py.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Sequence
@@ -16,13 +17,15 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.expand.each_student import End, each_student
+from expandcluster.expand.each_student import each_student
 from expandcluster.expand.gauss_newton import activities, parameter_count, sensitivities, unflatten
 from expandcluster.expand.loss_curve import Curve
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
-from expandcluster.networks import Population, forward
+from expandcluster.expand.training import End
+from expandcluster.networks import Array, Population, forward
 from expandcluster.options import LMOptions
 from expandcluster.precision import in_float64
 
@@ -43,12 +46,14 @@ class _State(NamedTuple):
     loss: jax.Array
     gradient_norm: jax.Array
     damping: jax.Array
+    largest: jax.Array  # eigenvalue of J'J at the start, about
     growth: jax.Array
     step: jax.Array
     mark: jax.Array  # loss when progress was last seen
     marked_at: jax.Array  # step of that
     stop: jax.Array
-    curve: Curve
+    curve: Array
+    stride: Array
 
 
 def matrix_free_work(sizes: Sequence[int], samples: int) -> float:
@@ -77,28 +82,86 @@ def matrix_free(population: Population, samples: Samples, activation: Activation
     x = jnp.asarray(samples.x)
     ones = jnp.ones((len(x), 1))
     first = _eigen(jnp.concatenate([x, ones], axis=1))
-    run = functools.partial(
-        _train, x=x, y=jnp.asarray(samples.y), first=first, total=jnp.asarray(total), target=samples.floor,
-        sharpness=None if sharpness is None else jnp.asarray(sharpness), damping=options.damping, steps=options.steps,
+    training = _Training(
+        x=x, y=jnp.asarray(samples.y), first=first, total=total, target=samples.floor,
+        sharpness=None if sharpness is None else np.float64(sharpness), damping=options.damping, steps=options.steps,
         patience=min(options.patience, _PATIENCE), progress=options.progress, creep=options.creep or 0.0,
         sizes=population.sizes, activation=activation,
     )
-    return each_student(run, population, samples, unit=1.0)
+    return each_student(training, population, samples, unit=1.0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Training:
+    """One student from start to end; the loss is the relative one."""
+
+    x: jax.Array
+    y: jax.Array
+    first: tuple[jax.Array, jax.Array]
+    total: float
+    target: float
+    sharpness: np.float64 | None
+    damping: float
+    steps: int
+    patience: int
+    progress: float
+    creep: float
+    sizes: tuple[int, ...]
+    activation: Activation
+
+    def begin(self, theta: jax.Array, free: jax.Array) -> _State:
+        one = functools.partial(_begin, x=self.x, y=self.y, first=self.first, total=self.total, target=self.target,
+                                sharpness=self.sharpness, damping=self.damping, sizes=self.sizes,
+                                activation=self.activation)
+        return one(theta) if theta.ndim == 1 else jax.vmap(one)(theta)
+
+    def go_on(self, state: _State, free: jax.Array, steps: int) -> _State:
+        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "damping"}
+        return _advance(state, free, more=steps, most=given.pop("steps"), **given)
+
+    def ended(self, state: _State, free: jax.Array) -> End | None:
+        stop = np.asarray(state.stop)
+        if not np.all(stop | (np.asarray(state.step) >= self.steps)):
+            return None
+        status = np.where(stop, Status.STALLED, Status.STEPS)
+        return End(np.asarray(state.theta), np.asarray(state.loss), 2 * np.asarray(state.gradient_norm),
+                   np.asarray(state.step), status, np.asarray(state.curve), np.asarray(state.stride))
+
+    def stored(self, state: _State) -> dict[str, np.ndarray]:
+        return {name: np.asarray(a) for name, a in state._asdict().items()}
+
+    def restored(self, stored: dict[str, np.ndarray]) -> _State:
+        return _State(**{name: jnp.asarray(a) for name, a in stored.items()})
+
+
+def _residual(theta: jax.Array, x: jax.Array, y: jax.Array, total: jax.Array, sharpness: jax.Array | None,
+              sizes: tuple[int, ...], activation: Activation) -> jax.Array:
+    weights, biases = unflatten(theta, sizes)
+    return (forward(weights, biases, activation, x, sharpness) - y) / jnp.sqrt(total)
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
-def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, first: tuple[jax.Array, jax.Array],
-           total: jax.Array, target: jax.Array, sharpness: jax.Array | None, damping: jax.Array, steps: jax.Array,
-           patience: jax.Array, progress: jax.Array, creep: jax.Array, sizes: tuple[int, ...],
-           activation: Activation) -> End:
-    """One student from start to end; the loss is the relative one."""
+def _begin(theta: jax.Array, *, x: jax.Array, y: jax.Array, first: tuple[jax.Array, jax.Array], total: jax.Array,
+           target: jax.Array, sharpness: jax.Array | None, damping: jax.Array, sizes: tuple[int, ...],
+           activation: Activation) -> _State:
+    lost = jnp.sum(_residual(theta, x, y, total, sharpness, sizes, activation) ** 2)
+    largest = jnp.max(jnp.stack([e_a.max() * e_s.max() for e_a, _, e_s, _ in
+                                 _factors(theta, x, sizes, activation, sharpness, first, total)]))
+    curve = Curve.start(lost)
+    return _State(theta, lost, jnp.asarray(jnp.inf), damping * largest, largest, jnp.asarray(2.0), jnp.asarray(0), lost,
+                  jnp.asarray(0), (lost <= target) | ~jnp.isfinite(lost), curve.losses, jnp.asarray(curve.stride))
+
+
+@functools.partial(jax.jit, static_argnames=("sizes", "activation"))
+def _advance(state: _State, free: jax.Array, *, more: jax.Array, most: jax.Array, x: jax.Array, y: jax.Array,
+             first: tuple[jax.Array, jax.Array], total: jax.Array, target: jax.Array, sharpness: jax.Array | None,
+             patience: jax.Array, progress: jax.Array, creep: jax.Array, sizes: tuple[int, ...],
+             activation: Activation) -> _State:
+    """So many ``more`` steps, ``most`` in all."""
+    until = jnp.minimum(state.step + more, most)
 
     def residual(theta: jax.Array) -> jax.Array:
-        weights, biases = unflatten(theta, sizes)
-        return (forward(weights, biases, activation, x, sharpness) - y) / jnp.sqrt(total)
-
-    def loss_of(theta: jax.Array) -> jax.Array:
-        return jnp.sum(residual(theta) ** 2)
+        return _residual(theta, x, y, total, sharpness, sizes, activation)
 
     def advance(state: _State) -> _State:
         r, jacobian = jax.linearize(residual, state.theta)
@@ -112,7 +175,7 @@ def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, fir
 
         move, predicted = _solve(product, lambda v: _precondition(v, factors, sizes, lam) * free, gradient, lam)
         trial = state.theta + move
-        lost = loss_of(trial)
+        lost = jnp.sum(residual(trial) ** 2)
         gain = (state.loss - lost) / jnp.maximum(predicted, 1e-300)
         accept = jnp.isfinite(lost) & (lost < state.loss)
         shrink = jnp.maximum(1.0 / 3.0, 1.0 - (2.0 * jnp.minimum(gain, 1.0) - 1.0) ** 3)
@@ -121,20 +184,13 @@ def _train(theta: jax.Array, free: jax.Array, *, x: jax.Array, y: jax.Array, fir
         moved = now < jnp.where(creeps, _CREEPING, 1.0 - progress) * state.mark
         wait = jnp.where(creeps, jnp.minimum(_CREEPING_STEPS, patience), patience)
         mark, marked_at = jnp.where(moved, now, state.mark), jnp.where(moved, step, state.marked_at)
-        lam = jnp.maximum(jnp.where(accept, lam * shrink, lam * state.growth), 1e-16 * largest)
-        stop = (now <= target) | (step - marked_at >= wait) | (lam > 1e16 * largest)
-        return _State(jnp.where(accept, trial, state.theta), now, jnp.linalg.norm(gradient), lam,
-                      jnp.where(accept, 2.0, 2.0 * state.growth), step, mark, marked_at, stop,
-                      state.curve.after(step, now))
+        lam = jnp.maximum(jnp.where(accept, lam * shrink, lam * state.growth), 1e-16 * state.largest)
+        stop = (now <= target) | (step - marked_at >= wait) | (lam > 1e16 * state.largest)
+        curve = Curve(state.curve, state.stride).after(step, now)
+        return _State(jnp.where(accept, trial, state.theta), now, jnp.linalg.norm(gradient), lam, state.largest,
+                      jnp.where(accept, 2.0, 2.0 * state.growth), step, mark, marked_at, stop, *curve)
 
-    lost = loss_of(theta)
-    largest = jnp.max(jnp.stack([e_a.max() * e_s.max() for e_a, _, e_s, _ in
-                                 _factors(theta, x, sizes, activation, sharpness, first, total)]))
-    begin = _State(theta, lost, jnp.asarray(jnp.inf), damping * largest, jnp.asarray(2.0), jnp.asarray(0), lost,
-                   jnp.asarray(0), (lost <= target) | ~jnp.isfinite(lost), Curve.start(lost))
-    end = jax.lax.while_loop(lambda s: ~s.stop & (s.step < steps), advance, begin)
-    status = jnp.where(end.stop, int(Status.STALLED), int(Status.STEPS))
-    return End(end.theta, end.loss, 2 * end.gradient_norm, end.step, status, end.curve)
+    return jax.lax.while_loop(lambda s: ~s.stop & (s.step < until), advance, state)
 
 
 def _solve(product: Linear, precondition: Linear, gradient: jax.Array, lam: jax.Array) -> tuple[jax.Array, jax.Array]:

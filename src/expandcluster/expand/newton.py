@@ -113,7 +113,7 @@ def _newton(theta: jax.Array, free: jax.Array, *, samples: Chunks, steps: jax.Ar
                    Mark(lost, jnp.linalg.norm(gradient), jnp.asarray(0)), Curve.start(lost))
     end = jax.lax.while_loop(lambda s: ~reached(s) & ~stalled(s) & (s.step < steps), advance, first)
     return End(end.theta, end.loss, jnp.linalg.norm(end.gradient), end.step,
-               status_at_end(reached(end), stalled(end)), end.curve)
+               status_at_end(reached(end), stalled(end)), *end.curve)
 
 
 def _model_step(values: jax.Array, slope: jax.Array, radius: jax.Array) -> tuple[jax.Array, jax.Array]:

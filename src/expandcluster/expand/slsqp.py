@@ -45,13 +45,15 @@ def slsqp(population: Population, samples: Samples, activation: Activation, opti
     """
     options = options or SLSQPOptions()
     unit = relative_unit(samples)
-    data = chunks(samples, population.sizes, MEMORY)
-
-    def run(theta: jax.Array, free: jax.Array) -> End:
-        evaluate = functools.partial(_gradient, free=free, samples=data, sizes=population.sizes, activation=activation)
-        return _train(np.array(theta), evaluate, max(options.loss, samples.floor / unit), options)
-
+    run = functools.partial(_run, samples=chunks(samples, population.sizes, MEMORY), sizes=population.sizes,
+                            activation=activation, target=max(options.loss, samples.floor / unit), options=options)
     return each_student(run, population, samples, unit=unit, traceable=False)
+
+
+def _run(theta: jax.Array, free: jax.Array, *, samples: Chunks, sizes: tuple[int, ...], activation: Activation,
+         target: float, options: SLSQPOptions) -> End:
+    evaluate = functools.partial(_gradient, free=free, samples=samples, sizes=sizes, activation=activation)
+    return _train(np.array(theta), evaluate, target, options)
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
@@ -89,4 +91,4 @@ def _train(theta: np.ndarray, evaluate: Callable[[np.ndarray], tuple[jax.Array, 
     except _Reached:
         # SciPy counts a step when its line search is over: the one that reached the target is not counted yet.
         steps, status = steps + (best is not theta and not np.array_equal(best, theta)), Status.TARGET
-    return End(best, least, norm, steps, status, Curve.of(losses))
+    return End(best, least, norm, steps, status, *Curve.of(losses))

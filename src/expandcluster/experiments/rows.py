@@ -9,13 +9,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from expandcluster.errors import BadInput, ExpandClusterError
-from expandcluster.storage import strict, write_json
+from expandcluster.storage import strict, write_bytes, write_json
 
-__all__ = ["FLOOR", "Row", "append_row", "claim_folder", "read_rows"]
+__all__ = ["FLOOR", "Row", "append_row", "claim_folder", "order_rows", "read_rows"]
 
 FLOOR = 1e-26  # relative loss at which a float64 student cannot be told from its teacher
 
@@ -132,6 +133,22 @@ def read_rows(path: Path, kind: type[Any] = Row) -> tuple[Any, ...]:
                            expected="one row of this experiment in each line",
                            remedy="Remove that line, or choose another folder with --out.") from error
     return tuple(rows)
+
+
+def order_rows(path: Path, keys: Sequence[tuple[Any, ...]]) -> tuple[Row, ...]:
+    """All rows of a file, those of ``keys`` in this order, and so they are in the file from now on.
+
+    Problems that are solved side by side are written as they end.
+    """
+    rows = read_rows(path)
+    lines = dict(zip((row.key for row in rows), zip(rows, path.read_bytes().splitlines(keepends=True), strict=True),
+                     strict=True)) if rows else {}
+    ordered = iter([key for key in keys if key in lines])
+    wanted = set(keys)
+    order = [next(ordered) if key in wanted else key for key in lines]
+    if order != list(lines):
+        write_bytes(path, b"".join(lines[key][1] for key in order))
+    return tuple(lines[key][0] for key in order)
 
 
 def claim_folder(out: Path, about: dict[str, Any]) -> None:

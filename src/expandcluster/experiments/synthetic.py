@@ -13,6 +13,8 @@ Four ways to solve a problem:
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 import time
 from collections.abc import Iterable, Sequence
@@ -21,9 +23,10 @@ from pathlib import Path
 import jax
 
 from expandcluster.compare import compare
+from expandcluster.engines.base import engine_in_use
 from expandcluster.errors import BadInput
 from expandcluster.expand.gauss_newton import parameter_count
-from expandcluster.experiments.rows import Row, append_row, claim_folder, read_rows
+from expandcluster.experiments.rows import Row, append_row, claim_folder, order_rows, read_rows
 from expandcluster.options import (
     BFGSOptions,
     ClusterOptions,
@@ -39,6 +42,7 @@ from expandcluster.problems.synthetic import SyntheticProblem, synthetic_inputs
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.recover import recover
 from expandcluster.teachers.base import Teacher
+from expandcluster.threads import one_thread_each
 
 __all__ = ["SETTINGS", "options_for", "run_folder_of", "run_synthetic", "teacher_for"]
 
@@ -52,7 +56,7 @@ _VERSION = 1  # of the files; another one is another experiment
 
 def run_synthetic(problems: Sequence[SyntheticProblem], settings: str, rhos: Iterable[float | None], out: Path,
                   progress: Progress = silent, *, samples: int | None = None) -> tuple[Row, ...]:
-    """Solve every problem with every rho; what a killed run has finished is not done again.
+    """Solve every problem with every rho, on the engine in use; what a killed run has finished is not done again.
 
     Args:
         problems: what to solve.
@@ -78,17 +82,29 @@ def run_synthetic(problems: Sequence[SyntheticProblem], settings: str, rhos: Ite
     done = {row.key for row in rows}
     wanted = [(rho, problem) for rho in rhos for problem in problems]
     wanted = [(rho, p) for rho, p in wanted if (settings, rho, p.inputs, p.hidden, p.seed) not in done]
-    group: tuple[float | None, int, int] | None = None
-    for number, (rho, problem) in enumerate(wanted, start=1):
-        if group != (rho, problem.inputs, problem.hidden):  # compiled programs of other sizes only take memory
-            jax.clear_caches()
-        group = rho, problem.inputs, problem.hidden
-        row = _solve(problem, settings, rho, samples, out)
+    groups = [(rho, p.inputs, p.hidden) for rho, p in wanted]
+    tasks = [(rho, p, i == 0 or groups[i] != groups[i - 1]) for i, (rho, p) in enumerate(wanted)]
+    finished = itertools.count(1)
+
+    def heard(place: int, row: Row) -> None:
         append_row(path, row)
-        progress(Event("benchmark", f"{number} of {len(wanted)}: {problem.name} {_name(settings, rho)}: {row.verdict}, "
-                       f"{row.found} neurons, error {_shown(row.max_parameter_error)}, {row.reached} of "
+        problem, rho = wanted[place][1], row.rho
+        progress(Event("benchmark", f"{next(finished)} of {len(wanted)}: {problem.name} {_name(settings, rho)}: "
+                       f"{row.verdict}, {row.found} neurons, error {_shown(row.max_parameter_error)}, {row.reached} of "
                        f"{row.students} students at the floor, {row.seconds:.1f} s", {"seconds": row.seconds}))
-    return read_rows(path)
+
+    solve = functools.partial(_solve_task, settings=settings, samples=samples, out=out.absolute())
+    engine_in_use().map(solve, tasks, heard, whole=True)
+    return order_rows(path, [(settings, rho, p.inputs, p.hidden, p.seed) for rho in rhos for p in problems])
+
+
+def _solve_task(task: tuple[float | None, SyntheticProblem, bool], settings: str, samples: int | None, out: Path
+                ) -> Row:
+    rho, problem, first = task
+    if first:  # of its size: compiled programs of other sizes only take memory
+        jax.clear_caches()
+    with one_thread_each(2):  # the same bits on machines of any number of cores
+        return _solve(problem, settings, rho, samples, out)
 
 
 def options_for(problem: SyntheticProblem, settings: str, rho: float | None,

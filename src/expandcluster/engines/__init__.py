@@ -1,0 +1,1 @@
+"""Engines: where trainings run that do not wait for each other."""
