@@ -56,7 +56,7 @@ def test_every_query_stays_inside(name, dtype, sampler):
     probe = probe_teacher(source)
     assert probe.noise < (1e-14 if dtype is np.float64 else 1e-6)
     source.learn(probe.floor, probe.noise, probe.sees)
-    source.basis = find_row_space(source, probe).basis
+    source.keep_to(find_row_space(source, probe).basis)
     assert (source.basis is None) == domain.integers
     for samples in (source.samples(500), source.held_out(100), source.full(500), source.check(100)):
         assert len(samples.x) >= 100
@@ -70,7 +70,7 @@ def test_training_inputs_fill_the_slice_of_a_box():
     network = random_teacher((100, 3, 2), "tanh", 0)
     domain = Domain(0.0, 1.0)
     source = open_source(strict_teacher(network, domain), QueryOptions(domain=domain), 0)
-    source.basis = np.linalg.qr(network.weights[0].T)[0]
+    source.keep_to(np.linalg.qr(network.weights[0].T)[0])
     samples = source.samples(1000)
     assert samples.x.std() == pytest.approx(1.0, rel=0.1)
     x = source.coordinates.outside(samples.x)

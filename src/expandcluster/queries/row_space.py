@@ -16,6 +16,8 @@ import dataclasses
 import numpy as np
 
 from expandcluster.progress import Event, Progress, silent
+from expandcluster.queries.box_moves import move_within
+from expandcluster.queries.box_slice import where_answers_bend
 from expandcluster.queries.coordinates import Coordinates
 from expandcluster.queries.noise import type_epsilon
 from expandcluster.queries.probe import Probe
@@ -29,6 +31,7 @@ _FALL, _CLEAN_FALL = 30.0, 1e3  # of singular values at the rank: down to what t
 _MARGIN = 10.0  # the errors of singular values are known to this factor
 _HOPELESS = 0.01  # size of the errors, relative to that of the answers, from which no fall can be seen
 _TRIES = 50  # for an input whose answer can be used
+_NEAR = 0.1  # of a move: what the slope at its ends is seen from
 _MORE = 3  # more rows than the rank, to see that it is the rank
 _EXPLAINED, _MOST_UNEXPLAINED = 1e-5, 0.03  # changes of answers, relative to their spread, that are let pass
 _SMALL = 16  # of more inputs than these a subspace is of use only if it leaves half of them out
@@ -43,10 +46,12 @@ class RowSpace:
             is reduced: a table, given inputs, whole numbers, too noisy a teacher, a budget too small, or
             answers that vary in every direction.
         singular_values: of the stacked Jacobians, ``(min(rows, inputs),)``.
+        start: in a box, an input around which the answers vary and bend ``(inputs,)``; ``None`` without a box or basis.
     """
 
     basis: np.ndarray | None = None
     singular_values: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    start: np.ndarray | None = None
 
     @property
     def rank(self) -> int | None:
@@ -84,11 +89,12 @@ class _Differences:
     Attributes:
         queries: what one Jacobian costs.
         error: of one entry, relative to the spread of the answers.
+        noise: of an answer.
     """
 
     def __init__(self, source: Source, probe: Probe) -> None:
         d, noise = source.teacher.inputs, max(probe.noise, 1e-16)
-        self.source, self.spread = source, probe.spread
+        self.source, self.spread, self.noise = source, probe.spread, noise * probe.spread
         self._one_sided = noise <= _PRECISE
         step = min(0.1, noise ** (1 / 2 if self._one_sided else 1 / 3) * d**0.25)
         sampler = source.sampler
@@ -119,8 +125,17 @@ class _Differences:
         return rows[np.isfinite(rows).all(axis=1)]
 
 
-def _somewhere(source: Source, rng: np.random.Generator) -> np.ndarray | None:
-    """An input whose answer can be used."""
+def _somewhere(source: Source, rng: np.random.Generator, known: np.ndarray) -> np.ndarray | None:
+    """An input whose answer can be used; in a box one from which answers vary in directions that are not known yet.
+
+    Args:
+        source: whom to ask.
+        rng: draws inputs.
+        known: orthonormal rows ``(directions, inputs)`` in the units of the sampler.
+    """
+    if source.region.bounded:
+        found = _changing(source, known.T, rng)
+        return None if found is None else found[0]
     if source.link.kind == "raw":
         return source.sampler.draw(rng, 1)[0]
     for _ in range(_TRIES):
@@ -136,13 +151,14 @@ def _search(differences: _Differences, rng: np.random.Generator) -> RowSpace:
     """More Jacobians until their singular values show the rank and fresh answers confirm it."""
     source, d = differences.source, differences.source.teacher.inputs
     most = d - 1 if d <= _SMALL else d // 2
-    rows, values, least = np.zeros((0, d)), np.zeros(0), 1
+    rows, values, least, error = np.zeros((0, d)), np.zeros(0), 1, 0.0
+    basis, asked = np.zeros((0, d)), [source.sampler.center]
     suspects: list[np.ndarray] = []  # where a neuron may be active that was silent so far
     for _ in range(2 * most + 2 * _MORE):
-        at = suspects.pop() if suspects else _somewhere(source, rng)
+        at = suspects.pop() if suspects else _somewhere(source, rng, basis[: np.sum(values > 3 * error)])
         if at is None or len(rows) >= 2 * most + 2 * _MORE or source.available < 2 * differences.queries:
             break
-        rows = np.concatenate([rows, differences.jacobian(at)])
+        rows, asked = np.concatenate([rows, differences.jacobian(at)]), [*asked, at]
         if not len(rows) or suspects:
             continue
         values, basis = np.linalg.svd(rows)[1:]
@@ -155,8 +171,12 @@ def _search(differences: _Differences, rng: np.random.Generator) -> RowSpace:
         if source.available < 2 * _FRESH:  # a rank that nothing confirms is none
             break
         unexplained = _unexplained(source, basis[:rank].T, rng, error / values[rank - 1])
+        if unexplained is None and rank > most:
+            return RowSpace(None, values)
         if unexplained is None:
-            return RowSpace(basis[:rank].T, values) if rank <= most else RowSpace(None, values)
+            found = basis[:rank].T
+            start = where_answers_bend(source, found, np.array(asked), differences.noise) if source.region.bounded else None
+            return RowSpace(found, values, start)
         suspects, least = list(unexplained), rank + 1
     return RowSpace(None, values)
 
@@ -193,11 +213,14 @@ def _unexplained(source: Source, basis: np.ndarray, rng: np.random.Generator, er
         The input without and with what lies outside ``(2, inputs)``: a neuron may be active at one of both only;
         ``None`` if there is no such input.
     """
+    if source.region.bounded:
+        found = _changing(source, basis, rng)
+        return None if found is None or found[1] <= _tolerance(error) else found[0][None]
     x = source.widened(source.sampler.draw(rng, _FRESH), 3, source.reach)
     start = source.sampler.center
     slice_ = Coordinates(start, source.sampler.unit, basis)
     projected = slice_.outside(slice_.inside(x)) - start
-    room = np.minimum(1.0, source.region.reach(start, projected))[:, None]  # projections may leave a box
+    room = np.minimum(1.0, source.region.reach(start, projected))[:, None]  # projections may leave the bounds
     points = source.region.nearest(np.concatenate([start + room * projected, start + room * (x - start)]))
     inside, outside = np.split(source.ask(points), 2)
     good = np.isfinite(inside).all(axis=1) & np.isfinite(outside).all(axis=1)
@@ -207,5 +230,37 @@ def _unexplained(source: Source, basis: np.ndarray, rng: np.random.Generator, er
     spread = np.sqrt(np.mean((outside - outside.mean(axis=0)) ** 2))
     wrong = np.sqrt(np.mean((inside - outside) ** 2, axis=1))
     worst = int(np.argmax(wrong))
-    tolerance = min(max(_EXPLAINED, _MARGIN * error), _MOST_UNEXPLAINED)
-    return pairs[:, worst] if wrong[worst] > tolerance * spread else None
+    return pairs[:, worst] if wrong[worst] > _tolerance(error) * spread else None
+
+
+def _tolerance(error: float) -> float:
+    """Changes of answers, relative to their spread, that the error of a subspace may explain."""
+    return min(max(_EXPLAINED, _MARGIN * error), _MOST_UNEXPLAINED)
+
+
+def _changing(source: Source, basis: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, float] | None:
+    """In a box: the input from which answers change most along what lies outside a subspace.
+
+    Moves at right angles to the subspace lead from fresh inputs to others in the box. Of the one that changes the
+    answers most, the end is taken at which they change more.
+
+    Returns:
+        The input ``(inputs,)``, and the change relative to the spread of the answers; ``None`` where none can be used.
+    """
+    region, unit = source.region, source.sampler.unit
+    if source.available < 2 * _FRESH + 2:
+        return None
+    x = region.nearest(source.sampler.draw(rng, _FRESH))
+    moves = move_within((region.low - x) / unit, (region.high - x) / unit, rng.normal(size=x.shape), basis,
+                        np.zeros((_FRESH, basis.shape[1])))
+    ends = np.stack([x, region.nearest(x + unit * moves)])
+    y = source.ask(ends.reshape(-1, x.shape[1])).reshape(2, _FRESH, -1)
+    change = np.where(np.isfinite(y).all(axis=(0, 2)), np.sqrt(np.mean((y[1] - y[0]) ** 2, axis=1)), -1.0)
+    worst = int(np.argmax(change))
+    if change[worst] < 0:
+        return None
+    first, last = ends[:, worst]
+    near = region.nearest(np.stack([first + _NEAR * (last - first), last - _NEAR * (last - first)]))
+    slopes = np.nan_to_num(np.sum((source.ask(near) - y[:, worst]) ** 2, axis=1))
+    spread = float(np.sqrt(np.nanmean((y - np.nanmean(y, axis=(0, 1))) ** 2)))
+    return ends[int(np.argmax(slopes)), worst], float(change[worst]) / (spread or 1.0)
