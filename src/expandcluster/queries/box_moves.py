@@ -11,7 +11,7 @@ import numpy as np
 
 __all__ = ["move_within"]
 
-_ROUNDS = 20
+_ROUNDS, _LOOKS = 20, 3
 _ENOUGH = 1e-12  # of the largest move
 _RIDGE = 1e-10  # of the mean diagonal: where fewer inputs are free than there are directions
 
@@ -20,7 +20,7 @@ def move_within(low: np.ndarray, high: np.ndarray, wanted: np.ndarray, basis: np
                 ) -> np.ndarray:
     """Moves near to the wanted ones that stay in the box and whose image is the one given, as nearly as they can.
 
-    In turn, moves are cut off at the bounds, and those inputs that are not at a bound are moved by as
+    In turn, moves are cut off at the bounds, and those inputs that are not held by a bound are moved by as
     little as brings back the image.
 
     Args:
@@ -43,8 +43,12 @@ def move_within(low: np.ndarray, high: np.ndarray, wanted: np.ndarray, basis: np
             missing = aim - move @ basis
             if np.abs(missing).max(initial=0.0) <= _ENOUGH * np.abs(move).max():
                 break
-            part = np.where(((move > least) & (move < most))[:, None], basis, 0.0)
-            gram = part.T @ part
-            gram += (_RIDGE * np.trace(gram) / len(gram) or 1.0) * np.eye(len(gram))
-            move[:] = np.clip(move + part @ np.linalg.solve(gram, missing), least, most)
+            change = basis @ missing
+            for _ in range(_LOOKS):  # which inputs are free depends on which way they are to go
+                free = ~((move <= least) & (change < 0)) & ~((move >= most) & (change > 0))
+                part = np.where(free[:, None], basis, 0.0)
+                gram = part.T @ part
+                gram += (_RIDGE * np.trace(gram) / len(gram) or 1.0) * np.eye(len(gram))
+                change = basis @ np.linalg.solve(gram, missing)
+            move[:] = np.clip(move + change, least, most)
     return moves

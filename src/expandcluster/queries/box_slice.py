@@ -9,6 +9,7 @@ input where the answers bend, however near to the bounds it lies.
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,15 +20,15 @@ from expandcluster.queries.domain import Region
 from expandcluster.queries.samplers import Sampler
 
 if TYPE_CHECKING:
-    from expandcluster.queries.source import Source
+    from expandcluster.queries.jacobians import Differences
 
 __all__ = ["BoxSlice", "where_answers_bend"]
 
 _LEAST, _MOST = 0.05, 2.0  # concentration of the mixtures: near to a corner, or near to the center
 _FURTHER = 3.0  # as far out as elsewhere, at most
-_MISSED = 0.3  # of a corner's image, where the box has no room for more
-_HALVINGS = 12
-_STARTS = 12  # inputs among which one is chosen
+_DRAWN = 1000  # mixtures whose size is measured
+_STARTS = 8  # inputs among which one is chosen
+_MORE = 1.5  # times as many numbers in a row as there are directions to be seen
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +47,8 @@ class BoxSlice:
     def around(start: np.ndarray, sampler: Sampler, basis: np.ndarray) -> BoxSlice:
         """Corners around an input.
 
-        Their images have the size at which mixtures have a standard deviation of one unit in every
-        direction of the row space, or the largest half, quarter, ... of it for which the box has room.
+        Their images are as large as gives mixtures a standard deviation of one unit in every direction of
+        the row space, or as the box has room for.
 
         Args:
             start: in the box ``(inputs,)``.
@@ -58,20 +59,20 @@ class BoxSlice:
         shape = (rank + 1, len(unit))
         low, high = (np.broadcast_to((bound - start) / unit, shape) for bound in (region.low, region.high))
         image = _simplex(rank) * np.sqrt(rank / _mean_square(rank + 1))
-        for _ in range(_HALVINGS):
-            moves = move_within(low, high, image @ basis.T, basis, image)
-            missed = np.linalg.norm(moves @ basis - image, axis=1) / np.linalg.norm(image, axis=1)
-            if missed.max() <= _MISSED:
-                break
-            image = image / 2
+        moves = move_within(low, high, image @ basis.T, basis, image)
         return BoxSlice(region, np.clip(start + unit * moves, region.low, region.high))
 
     def coordinates(self, unit: np.ndarray) -> Coordinates:
-        """Students' coordinates in which mixtures have mean square 1, in units of ``unit`` ``(inputs,)``."""
+        """Students' coordinates in which mixtures have mean square 1 in every direction.
+
+        Args:
+            unit: of every input ``(inputs,)``.
+        """
         center = self.corners.mean(axis=0)
         basis = np.linalg.svd((self.corners - center) / unit, full_matrices=False)[2][: len(self.corners) - 1].T
-        size = np.sqrt(np.mean(Coordinates(center, unit, basis).inside(self.draw(np.random.default_rng(0), 400)) ** 2))
-        return Coordinates(center, unit * float(size), basis)
+        plain = Coordinates(center, unit, basis)
+        drawn = plain.inside(self.draw(np.random.default_rng(0), _DRAWN))
+        return dataclasses.replace(plain, stretch=np.sqrt(np.mean(drawn**2, axis=0)))
 
     def draw(self, rng: np.random.Generator, count: int, further: int = 0) -> np.ndarray:
         """Mixtures ``(count, inputs)``; every second, third, ... of them further out, as far as the box goes."""
@@ -85,27 +86,31 @@ class BoxSlice:
         return np.clip(x, self.region.low, self.region.high)
 
 
-def where_answers_bend(source: Source, basis: np.ndarray, starts: np.ndarray, noise: float) -> np.ndarray:
-    """Of some inputs ``(samples, inputs)`` the one around whose slice the answers bend most, in most of the outputs.
+def where_answers_bend(differences: Differences, basis: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Of some inputs ``(samples, inputs)`` the one around whose slice the answers bend most, in every direction.
 
-    How much they bend is seen at the middle between two corners. Where neurons are saturated, always on or
-    always off, the answers are flat.
+    Where neurons are saturated, always on or always off, answers are linear: of the answers half way between
+    each of the corners and each of some others nothing is left when what either adds is taken away. What is left
+    elsewhere has as many directions as there are neurons that bend.
 
     Args:
-        source: whom to ask.
-        basis: of the row space.
-        starts: inputs in the box, not all of which are asked if there are many.
-        noise: of the answers.
+        differences: whom to ask, and the noise of the answers.
+        basis: of the row space, orthonormal columns ``(inputs, rank)``.
+        starts: inputs in the box, the last few of which are asked, and the first.
     """
-    best, most = starts[-1], -np.inf
-    for start in starts[-_STARTS:]:
+    source, rank = differences.source, basis.shape[1]
+    others = 1 + math.ceil(_MORE * rank / source.teacher.outputs)
+    best, most = starts[0], -np.inf
+    for start in np.concatenate([starts[:1], starts[1:][-_STARTS:]]):
         corners = BoxSlice.around(start, source.sampler, basis).corners
-        points = source.region.nearest(np.concatenate([corners, (corners + np.roll(corners, 1, axis=0)) / 2]))
-        if len(points) > source.available // 4:
+        mixtures = BoxSlice(source.region, corners).draw(np.random.default_rng(0), others)
+        points = source.region.nearest((corners[:, None] + mixtures).reshape(-1, len(start)) / 2)
+        if len(points) > source.available // 8:
             break
-        ends, middle = np.split(source.ask(points), 2)
-        bend = np.nan_to_num(ends + np.roll(ends, 1, axis=0) - 2 * middle)
-        score = float(np.sum(np.log(np.linalg.svd(bend, compute_uv=False) + noise)))
+        y = np.nan_to_num(source.ask(points)).reshape(rank + 1, others, -1)
+        bend = y - y.mean(axis=0) - y.mean(axis=1, keepdims=True) + y.mean(axis=(0, 1))
+        values = np.linalg.svd(bend.reshape(rank + 1, -1), compute_uv=False)[:rank]
+        score = float(np.sum(np.log(values + differences.noise * differences.spread)))
         if score > most:
             best, most = start, score
     return best

@@ -85,7 +85,7 @@ def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, p
     shift = _room(points, source)
     y, steps = _ask(points, np.arange(len(where.unit)), shift, source)
     preactivations = where.inside(points) @ network.weights[0].T + network.biases[0]
-    start = (network.weights[0] @ where.basis.T / where.unit).T
+    start = where.lift(network).weights[0].T
     noise = probe.noise * probe.spread
     weights, bars, squares = _solve(network, preactivations, steps, y, start, noise)
     blind = np.flatnonzero(np.isnan(bars).any(axis=1))
