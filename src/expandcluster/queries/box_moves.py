@@ -34,7 +34,8 @@ def move_within(low: np.ndarray, high: np.ndarray, wanted: np.ndarray, basis: np
         Moves ``(samples, inputs)`` between ``low`` and ``high``.
 
     Example:
-        >>> move_within(np.zeros((1, 3)), np.ones((1, 3)), np.array([[1.0, -1.0, 0.5]]), np.eye(3, 1), np.array([[0.25]]))
+        >>> low, wanted = np.zeros((1, 3)), np.array([[1.0, -1.0, 0.5]])
+        >>> move_within(low, low + 1, wanted, basis=np.eye(3, 1), image=np.array([[0.25]]))
         array([[0.25, 0.  , 0.5 ]])
     """
     moves = np.clip(wanted, low, high)

@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 from expandcluster.queries.box_moves import move_within
-from expandcluster.queries.jacobians import EXPLAINED, MARGIN, MORE, MOST_UNEXPLAINED, Differences, rank_of
+from expandcluster.queries.jacobians import EXPLAINED, MARGIN, Differences
 
 __all__ = ["search_box"]
 
 _MOVES, _CONFIRM = 48, 192  # tried before each Jacobian, and before a rank is believed
-_IN_VAIN = 3  # Jacobians that showed no new direction
+_SOME, _IN_VAIN = 3, 8  # Jacobians that showed no new direction
 _LOOKS = 6  # moves whose ends are looked at
 _PLACES = 6  # on such a move
 _SIDES, _BENT = 2, 0.02  # pairs of steps that show kinks, by bends of this share
@@ -34,39 +34,35 @@ def search_box(differences: Differences, rng: np.random.Generator, most: int
         most: the largest dimension that is of use.
 
     Returns:
-        Orthonormal columns ``(inputs, rank)`` in the units of the sampler, ``None`` if there is no such subspace or it
-        could not be confirmed within the budget; the singular values; and inputs where Jacobians were
-        taken ``(points, inputs)``, the middle of the box the first.
+        Orthonormal columns ``(inputs, rank)`` in the units of the sampler, ``None`` if there is no such subspace or the
+        budget does not allow to confirm it; the singular values; and inputs where Jacobians were taken
+        ``(points, inputs)``, the middle of the box the first.
     """
     source, d = differences.source, differences.source.teacher.inputs
     rows, values, basis, points = np.zeros((0, d)), np.zeros(0), np.zeros((0, d)), [source.sampler.center]
-    rank, least, known, explained = None, 1, 0, 0
-    for _ in range(2 * (most + MORE)):
-        found = _strongest(differences, basis[:known].T, rng, _MOVES if rank is None else _CONFIRM)
+    known, in_vain = 0, 0
+    while in_vain < _IN_VAIN:
+        found = _strongest(differences, basis[:known].T, rng, _CONFIRM if len(rows) > known else _MOVES)
         if found is None:
-            break
+            return None, values, np.array(points)
         at, change, length = found
-        loose = change <= MOST_UNEXPLAINED * differences.spread and explained >= _IN_VAIN
-        allowed = max(EXPLAINED, MARGIN * differences.error * length) * differences.spread
-        if rank is not None and (change <= allowed or loose):
-            return (basis[:rank].T if rank <= most else None), values, np.array(points)
-        if source.available < 2 * differences.queries or len(rows) >= 2 * (most + MORE):
+        explained = max(EXPLAINED, MARGIN * differences.error * length) * differences.spread
+        if in_vain >= _SOME:  # the error of a direction weighs more where its neuron answers more
+            explained *= max(1.0, values[0] / values[known - 1] / MARGIN)
+        if known and change <= explained:
             break
-        rows, points, before = np.concatenate([rows, differences.jacobian(at)]), [*points, at], rank
-        if not len(rows):
-            continue
-        values, basis = np.linalg.svd(rows)[1:]
-        error = differences.error * differences.spread * (np.sqrt(d) + np.sqrt(len(rows)))
-        rank = rank_of(values, error, least)
-        if rank is not None and len(rows) < rank + MORE:
-            rank = None
-        explained = explained + 1 if rank is not None and rank == before else 0  # by the error of a direction
-        if explained and change > MOST_UNEXPLAINED * differences.spread:
-            rank, least = None, least + 1
-        if len(rows) >= most + MORE and (rank is None or rank > most):
+        if source.available < 2 * differences.queries:
+            return None, values, np.array(points)
+        rows, points = np.concatenate([rows, differences.jacobian(at)]), [*points, at]
+        before = known
+        if len(rows):
+            values, basis = np.linalg.svd(rows)[1:]
+            error = differences.error * differences.spread * (np.sqrt(d) + np.sqrt(len(rows)))
+            known = int(np.sum(values > _CERTAIN * error))
+        in_vain = in_vain + 1 if known == before else 0
+        if known > most:
             break
-        known = int(np.sum(values > _CERTAIN * error)) if rank is None else rank
-    return None, values, np.array(points)
+    return basis[:known].T if 0 < known <= most else None, values, np.array(points)
 
 
 def _strongest(differences: Differences, known: np.ndarray, rng: np.random.Generator, count: int
@@ -80,9 +76,9 @@ def _strongest(differences: Differences, known: np.ndarray, rng: np.random.Gener
         count: how many moves.
 
     Returns:
-        An input ``(inputs,)`` on one of the moves that change the answers most, if it can be not too near to a kink; how
-        much the answers change between the ends of the first of them, and its length in units; ``None`` where no answer can be used, or
-        the budget is spent.
+        An input ``(inputs,)`` on one of the moves that change the answers most, not near to a kink if that can be; how
+        much the answers change between the ends of the first of them, and its length in units. ``None`` where no
+        answer can be used, or the budget is spent.
     """
     source, region, unit = differences.source, differences.source.region, differences.source.sampler.unit
     if source.available < 2 * count + 2 * (1 + _SIDES) * _PLACES * _LOOKS:

@@ -13,7 +13,7 @@ __all__ = ["Coordinates"]
 
 @dataclasses.dataclass(frozen=True)
 class Coordinates:
-    """The affine map ``x = center + unit * (basis z)``, with ``stretch`` ``x = center + unit * (basis (stretch z))`` between a teacher's inputs x and a student's z.
+    """The affine map ``x = center + unit * (basis z)`` between a teacher's inputs x and a student's z.
 
     Students start from weights that suit inputs of mean 0 and standard deviation 1, and their
     trainer damps all parameters alike: both need coordinates in which inputs are of one size.
@@ -22,7 +22,7 @@ class Coordinates:
         center: the input with z = 0, ``(inputs,)``.
         unit: size of one unit of each input, ``(inputs,)``.
         basis: orthonormal columns ``(inputs, rank)``; ``None`` for all of the space.
-        stretch: of a basis, how long each of its columns is to be taken ``(rank,)``; ``None`` for 1.
+        stretch: how long each column of the basis is taken to be ``(rank,)``; ``None`` for 1.
     """
 
     center: np.ndarray

@@ -107,7 +107,7 @@ class Varied(Sampler):
         mean = np.maximum(rng.uniform(size=count) ** 3, 1 / len(low))
         kind = np.arange(count) % 3
         mean = np.where(kind == 0, 0.5, np.where(kind == 1, mean, 1 - mean))
-        concentration = np.exp(rng.uniform(*np.log(_CONCENTRATION), size=count))
+        concentration = np.exp(rng.uniform(np.log(_CONCENTRATION[0]), np.log(_CONCENTRATION[1]), size=count))
         concentration = np.where(kind == 0, 2.0, concentration)  # with mean 0.5 the uniform distribution
         share = rng.beta((concentration * mean)[:, None], (concentration * (1 - mean))[:, None], (count, len(low)))
         if self.region.integers:

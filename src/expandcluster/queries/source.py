@@ -156,8 +156,12 @@ class Source:
         """Training samples in the teacher's input space: at least ``count``, or so many outside the slice as well."""
         if self.basis is None:
             return self._with_extra(self._stream("train", max(count, self.drawn)))
-        inside, outside = self._with_extra(self._stream("train", self.drawn)), self._stream("open", count)
+        inside, outside = self._with_extra(self._stream("train", self.drawn)), self.outside(count)
         return Samples(np.concatenate([inside.x, outside.x]), np.concatenate([inside.y, outside.y]), self.floor)
+
+    def outside(self, count: int) -> Samples:
+        """Samples ``(at most count, inputs)`` that lie anywhere, in the teacher's input space."""
+        return self._stream("open", count)
 
     def in_slice(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Inputs ``(count, inputs)`` that may be asked, in the slice that students are trained in.
@@ -272,7 +276,7 @@ class Source:
         return self.region.nearest(x if self.basis is None else self._sliced(x, rng, further))
 
     def _sliced(self, x: np.ndarray, rng: np.random.Generator, further: int) -> np.ndarray:
-        """Projections of ``x`` onto the slice; of that of a box as many inputs, every second, third, ... further out."""
+        """Projections of ``x`` onto the slice; of that of a box as many inputs, every second, ... of them further out."""
         if self._box_slice is not None:
             return self._box_slice.draw(rng, len(x), further)
         start = self.coordinates.center

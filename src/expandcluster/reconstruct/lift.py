@@ -33,6 +33,7 @@ from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import Source
 from expandcluster.reconstruct.fine_tune import tune
+from expandcluster.reconstruct.weigh import weigh
 
 __all__ = ["Lift", "lift"]
 
@@ -45,6 +46,7 @@ _ITERATIONS = 12
 _SURE = 20.0  # expected errors that must fit into the tolerance
 _NOISY = 1e-12  # relative noise of answers above which fine-tuning makes a difference
 _AFFORDABLE = 2e10  # floating-point operations of one of its steps
+_WEIGHED = 3000  # answers outside the slice of a box
 _BLIND = 1e-9  # of the largest singular value: what the base points do not see
 
 
@@ -111,13 +113,29 @@ def _tuned(lifted: Lift, source: Source, probe: Probe, progress: Progress) -> Li
     assert network is not None
     count = math.ceil(source.options.per_parameter * network.parameters / network.sizes[-1])
     if probe.noise <= _NOISY or step_work(network.sizes, count + source.drawn) > _AFFORDABLE:
-        return lifted
+        return _weighed(lifted, source, probe, progress) if source.region.bounded else lifted
     samples = source.full(count)
     if samples.answers < 2 * network.parameters:
         return lifted
     network, loss, _ = tune(network, samples)
     progress(Event("lift", f"fine-tuned outside the slice too: relative loss {loss:.1e}", {"loss": loss}))
     return Lift(network, np.zeros((0, 0)), lifted.loss, count)
+
+
+def _weighed(lifted: Lift, source: Source, probe: Probe, progress: Progress) -> Lift:
+    """What the first weights have in common mended, in a box, where answers add it up instead of averaging it out."""
+    network = lifted.network
+    assert network is not None
+    samples = source.outside(_WEIGHED // network.sizes[-1])
+    if len(samples.x) < 2:
+        return lifted
+    noise = max(probe.noise, 1e-16) * probe.spread
+    better = weigh(network, lifted.bars, samples, source.coordinates.center, noise,
+                   functools.partial(_sensitivities, network))
+    loss = samples.relative_loss(better(samples.x))
+    progress(Event("lift", f"weighed against {len(samples.x)} inputs outside the slice: relative loss {loss:.1e}",
+                   {"loss": loss}))
+    return dataclasses.replace(lifted, network=better)
 
 
 def _base_points(network: Network, source: Source, probe: Probe, rng: np.random.Generator) -> np.ndarray:
@@ -131,7 +149,7 @@ def _base_points(network: Network, source: Source, probe: Probe, rng: np.random.
     x = x[source.link.reached(network(source.coordinates.inside(x)))]
     if not len(x):
         return x
-    slopes = _sensitivities(network, source.coordinates.inside(x))
+    slopes = _sensitivities(network, source.coordinates.inside(x) @ network.weights[0].T + network.biases[0])
     hidden, outputs = network.sizes[1], network.sizes[-1]
     fewest = max(2, -(-hidden // source.link.free(outputs)) + 1)
     size = max(float(np.abs(p).max()) for p in (*network.weights, *network.biases))
@@ -181,9 +199,8 @@ def _ask(points: np.ndarray, along: np.ndarray, shift: np.ndarray, source: Sourc
 
 
 @in_float64
-def _sensitivities(network: Network, z: np.ndarray) -> np.ndarray:
-    """Derivatives ``(samples, outputs, hidden)`` of the outputs by the first preactivations."""
-    preactivations = z @ network.weights[0].T + network.biases[0]
+def _sensitivities(network: Network, preactivations: np.ndarray) -> np.ndarray:
+    """Derivatives ``(samples, outputs, hidden)`` of the outputs by the first preactivations ``(samples, hidden)``."""
     return np.asarray(_slopes(network.weights[1:], network.biases[1:], preactivations, activation=network.activation))
 
 
