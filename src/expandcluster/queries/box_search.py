@@ -35,8 +35,8 @@ def search_box(differences: Differences, rng: np.random.Generator, most: int
 
     Returns:
         Orthonormal columns ``(inputs, rank)`` in the units of the sampler, ``None`` if there is no such subspace or the
-        budget does not allow to confirm it; the singular values; and inputs where Jacobians were taken
-        ``(points, inputs)``, the middle of the box the first.
+        budget does not allow to confirm it; the singular values; and the inputs where Jacobians showed
+        new directions ``(points, inputs)``, the middle of the box the first.
     """
     source, d = differences.source, differences.source.teacher.inputs
     rows, values, basis, points = np.zeros((0, d)), np.zeros(0), np.zeros((0, d)), [source.sampler.center]
@@ -53,13 +53,12 @@ def search_box(differences: Differences, rng: np.random.Generator, most: int
             break
         if source.available < 2 * differences.queries:
             return None, values, np.array(points)
-        rows, points = np.concatenate([rows, differences.jacobian(at)]), [*points, at]
-        before = known
+        rows, before = np.concatenate([rows, differences.jacobian(at)]), known
         if len(rows):
             values, basis = np.linalg.svd(rows)[1:]
             error = differences.error * differences.spread * (np.sqrt(d) + np.sqrt(len(rows)))
             known = int(np.sum(values > _CERTAIN * error))
-        in_vain = in_vain + 1 if known == before else 0
+        in_vain, points = (in_vain + 1, points) if known == before else (0, [*points, at])
         if known > most:
             break
     return basis[:known].T if 0 < known <= most else None, values, np.array(points)

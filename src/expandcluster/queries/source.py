@@ -276,7 +276,7 @@ class Source:
         return self.region.nearest(x if self.basis is None else self._sliced(x, rng, further))
 
     def _sliced(self, x: np.ndarray, rng: np.random.Generator, further: int) -> np.ndarray:
-        """Projections of ``x`` onto the slice; of that of a box as many inputs, every second, ... of them further out."""
+        """Projections of ``x`` onto the slice; in a box as many inputs of its own, every second, ... further out."""
         if self._box_slice is not None:
             return self._box_slice.draw(rng, len(x), further)
         start = self.coordinates.center

@@ -46,7 +46,7 @@ _ITERATIONS = 12
 _SURE = 20.0  # expected errors that must fit into the tolerance
 _NOISY = 1e-12  # relative noise of answers above which fine-tuning makes a difference
 _AFFORDABLE = 2e10  # floating-point operations of one of its steps
-_WEIGHED = 3000  # answers outside the slice of a box
+_INPUTS, _ANSWERS = 300, 3000  # at most so many outside the slice of a box
 _BLIND = 1e-9  # of the largest singular value: what the base points do not see
 
 
@@ -86,6 +86,8 @@ def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, p
         return Lift(where.lift(network), np.full((network.sizes[1], len(where.unit)), np.nan), 0.0)
     shift = _room(points, source)
     y, steps = _ask(points, np.arange(len(where.unit)), shift, source)
+    off = source.ask(points) - network(where.inside(points)) if source.region.bounded else np.zeros((1, 1))
+    y = y - off
     preactivations = where.inside(points) @ network.weights[0].T + network.biases[0]
     start = where.lift(network).weights[0].T
     noise = probe.noise * probe.spread
@@ -96,7 +98,7 @@ def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, p
         more, back = _ask(points, blind, -_BACK * shift[:, blind], source)
         weights[blind], bars[blind], squares[blind] = _solve(
             network, np.tile(preactivations, (2, 1)), np.concatenate([steps[blind], back], axis=1),
-            np.concatenate([y[blind], more], axis=1), start[blind], noise)
+            np.concatenate([y[blind], more - off], axis=1), start[blind], noise)
         told += int(np.isfinite(more).sum())
     loss = float(squares.sum()) / max(told, 1) / probe.spread**2
     progress(Event("lift", f"{len(points)} base points, {steps.size:,} steps along single inputs: relative loss "
@@ -126,7 +128,7 @@ def _weighed(lifted: Lift, source: Source, probe: Probe, progress: Progress) -> 
     """What the first weights have in common mended, in a box, where answers add it up instead of averaging it out."""
     network = lifted.network
     assert network is not None
-    samples = source.outside(_WEIGHED // network.sizes[-1])
+    samples = source.outside(min(_INPUTS, _ANSWERS // network.sizes[-1]))
     if len(samples.x) < 2:
         return lifted
     noise = max(probe.noise, 1e-16) * probe.spread
@@ -233,8 +235,9 @@ def _solve(network: Network, preactivations: np.ndarray, steps: np.ndarray, y: n
                           activation=network.activation) for rows in pad.reshape(chunks, size)]
     found, covariance, errors = (np.concatenate([np.asarray(p) for p in part])[: len(start)]
                                  for part in zip(*parts, strict=True))
-    freedom = max(int(np.isfinite(y).sum()) - start.size, 1)
-    variance = max(noise**2, float(errors.sum()) / freedom)
+    seen = ~np.isnan(covariance).any(axis=1)  # what the others miss says nothing of the answers' errors
+    freedom = max(int(np.isfinite(y[seen]).sum()) - start[seen].size, 1)
+    variance = max(noise**2, float(errors[seen].sum()) / freedom)
     return found, np.sqrt(variance * covariance), errors
 
 

@@ -18,6 +18,7 @@ from expandcluster.networks import Network
 __all__ = ["weigh"]
 
 _ROUNDS = 3
+_JITTER = 1e-10  # of the mean diagonal, for a positive definite matrix
 
 
 def weigh(network: Network, bars: np.ndarray, samples: Samples, center: np.ndarray, noise: float,
@@ -53,7 +54,7 @@ def weigh(network: Network, bars: np.ndarray, samples: Samples, center: np.ndarr
         slopes = sensitivities(samples.x @ first.T + network.biases[0])
         count, outputs = residual.shape
         kernel = np.einsum("noj,mqj,jnm->nomq", slopes, slopes, like, optimize=True).reshape(count * outputs, -1)
-        kernel[np.diag_indices(len(kernel))] += noise**2
+        kernel[np.diag_indices(len(kernel))] += noise**2 + _JITTER * np.trace(kernel) / len(kernel)
         target = residual + np.einsum("noj,nj->no", slopes, x @ (first - prior).T)
         dual = scipy.linalg.solve(kernel, target.reshape(-1), assume_a="pos").reshape(count, outputs)
         first = prior + variance * (np.einsum("no,noj->jn", dual, slopes) @ x)
