@@ -24,7 +24,7 @@ SHALLOW = ("tanh", "sigmoid", "relu", "leaky_relu(0.01)", "gelu", "silu", "softp
 RANDOM = ((20, 10, 1), (40, 20, 1), (10, 30, 1), (10, 50, 1), (10, 15, 15, 1))
 Images = Callable[[], tuple[np.ndarray, np.ndarray]]
 Make = Callable[[ec.Network], ec.Teacher]
-BOX = ec.RecoverOptions(queries=ec.QueryOptions(domain=ec.Domain(low=0.0, high=1.0)))
+BOX, CENTRED = (ec.RecoverOptions(queries=ec.QueryOptions(domain=ec.Domain(low=low, high=1.0))) for low in (0.0, -1.0))
 
 
 def as_function(network: ec.Network) -> ec.Teacher:
@@ -61,12 +61,20 @@ def random_relu(sizes: tuple[int, ...]) -> ec.Network:
     return ec.Network(weights, tuple(rng.normal(size=out) for out in sizes[1:]), "relu")
 
 
+def centred(network: ec.Network) -> ec.Network:
+    """The same on pixels in [-1, 1] instead of [0, 1]."""
+    first = network.weights[0] / 2
+    return ec.Network((first, *network.weights[1:]), (network.biases[0] + first.sum(axis=1), *network.biases[1:]),
+                      network.activation)
+
+
 def of_images(data: Images, hidden: tuple[int, ...], activation: str, make: Make = as_function, tolerance: float = 1e-8,
-              how: str = "", options: ec.RecoverOptions | None = None
+              how: str = "", options: ec.RecoverOptions | None = None,
+              change: Callable[[ec.Network], ec.Network] = lambda network: network
               ) -> tuple[str, Callable[[], ec.Network], Make, float, ec.RecoverOptions | None]:
-    """A network trained on images."""
+    """A network trained on images, perhaps changed afterwards."""
     name = f"{data.__name__} {'-'.join(map(str, hidden))} {activation}{how and ', '}{how}"
-    return name, functools.partial(train, data, hidden, activation), make, tolerance, options
+    return name, (lambda: change(train(data, hidden, activation))), make, tolerance, options
 
 
 CASES = [
@@ -75,7 +83,11 @@ CASES = [
     *(of_images(mnist, (16, 16), activation) for activation in ("tanh", "sigmoid", "gelu", "relu")),
     *(of_images(mnist, (16,), activation, as_onnx, 1e-4, "float32") for activation in ("tanh", "relu")),
     *(of_images(mnist, (16,), activation, as_probabilities, 1e-3, "probabilities") for activation in ("tanh", "relu")),
-    *(of_images(mnist, (16,), activation, as_onnx, 1e-3, "in [0, 1]", BOX) for activation in ("tanh", "relu")),
+    *(of_images(mnist, (16,), activation, as_onnx, 1e-3, "in [0, 1]", BOX)
+      for activation in ("tanh", "relu", "sigmoid", "gelu")),
+    of_images(mnist, (32,), "tanh", as_onnx, 1e-3, "in [0, 1]", BOX),
+    *(of_images(mnist, (16,), activation, as_onnx, 1e-3, "in [-1, 1]", CENTRED, centred)
+      for activation in ("tanh", "relu")),
     *((f"relu {'-'.join(map(str, sizes))}", functools.partial(random_relu, sizes), as_function, 1e-9, None)
       for sizes in RANDOM),
     *(of_images(mnist, (64,), activation) for activation in ("tanh", "relu")),

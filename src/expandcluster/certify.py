@@ -110,7 +110,8 @@ def _lifted_bars(lifted: Lift, network: Network, bars: tuple[np.ndarray, ...], c
 
     Weights of the first layer have those that the lift found for them; none where the neuron itself is
     undetermined. All others have those of the slice, multiplied by what lies between the canonical
-    forms of both networks. The first biases also bear the errors of ``W center``.
+    forms of both networks. The first biases also bear the errors of ``W center``; where canonical neurons have weights
+    of norm 1, those of the norm are borne by the biases and by the weights of the second layer.
     """
     assert lifted.network is not None
     raw, canonical, there = lifted.network, unit_norm(lifted.network), unit_norm(network)
@@ -119,11 +120,15 @@ def _lifted_bars(lifted: Lift, network: Network, bars: tuple[np.ndarray, ...], c
     first = lifted.bars * scale[:, None]
     first[np.isnan(bars[0]).any(axis=1)] = np.nan
     bias = np.hypot(bars[1] * scale / scale_there, np.sqrt(np.nansum((first * center) ** 2, axis=1)))
-    moved = [first, bias]
+    norm = np.zeros(len(bias))  # relative error of each neuron's norm
+    if raw.activation.symmetry.homogeneous:
+        norm = np.sqrt(np.nansum((canonical.weights[0] * first) ** 2, axis=1))
+    moved = [first, np.hypot(bias, canonical.biases[0] * norm)]
     for i in range(1, len(raw.weights)):
         pairs = (canonical.weights[i], there.weights[i]), (canonical.biases[i], there.biases[i])
         for bar, (new, old) in zip(bars[2 * i : 2 * i + 2], pairs, strict=True):
             moved.append(bar * np.where(old == 0, 1.0, np.abs(new) / np.where(old == 0, 1.0, np.abs(old))))
+    moved[2] = np.hypot(moved[2], canonical.weights[1] * norm)
     return tuple(moved)
 
 

@@ -43,6 +43,7 @@ class Sampler(enum.StrEnum):
     auto = "auto"
     gaussian = "gaussian"
     uniform = "uniform"
+    varied = "varied"
     around = "around"
 
 
@@ -73,8 +74,8 @@ def recover(
         metavar="LOW,HIGH", help="Ask only inputs between these, for example 0,1; one may be left out.")] = None,
     integers: Annotated[bool, typer.Option("--integers", help="Ask only whole numbers.")] = False,
     sampler: Annotated[Sampler, typer.Option(
-        help="Where inputs are drawn; 'around' perturbs --inputs; 'auto': --inputs as they are, uniform in a box, "
-             "else gaussian.")] = Sampler.auto,
+        help="Where inputs are drawn; 'around' perturbs --inputs; 'auto': --inputs as they are, in a box uniform, or "
+             "varied (also mostly low, mostly high) if inputs are many, else gaussian.")] = Sampler.auto,
     scale: Annotated[float, typer.Option(help="Standard deviation of gaussian inputs.")] = 1.0,
     max_queries: Annotated[int | None, typer.Option(min=1, help="Hard limit on the inputs asked.")] = None,
     noisy: Annotated[bool, typer.Option(

@@ -49,8 +49,9 @@ class QueryOptions:
         per_parameter: answers (samples x outputs) asked for each parameter of a student.
         least_samples: never train on fewer samples than this.
         domain: which inputs may be asked: a box, whole numbers; see :class:`Domain`.
-        sampler: ``"gaussian"``, ``"uniform"`` in a box, ``"around"`` given inputs, or ``"auto"``: given
-            inputs as they are, uniform where every input has bounds, Gaussian elsewhere.
+        sampler: ``"gaussian"``, ``"uniform"`` in a box, ``"varied"`` in a box (uniform, mostly low and mostly high
+            samples), ``"around"`` given inputs, or ``"auto"``: given inputs as they are; where every input has
+            bounds uniform, or varied if there are more than 16 inputs; Gaussian elsewhere.
         scale: standard deviation of Gaussian inputs.
         perturbation: standard deviation of what is added to given inputs, in those of each input.
         max_queries: hard limit on the inputs asked; ``None`` for none.
@@ -66,7 +67,7 @@ class QueryOptions:
     per_parameter: float = 6.0
     least_samples: int = 600
     domain: Domain = EVERYWHERE
-    sampler: Literal["auto", "gaussian", "uniform", "around"] = "auto"
+    sampler: Literal["auto", "gaussian", "uniform", "varied", "around"] = "auto"
     scale: float = 1.0
     perturbation: float = 0.3
     max_queries: int | None = None
@@ -77,8 +78,8 @@ class QueryOptions:
         _check(_is_positive(self.per_parameter), "per_parameter", self.per_parameter, "a positive number")
         _check(_is_count(self.least_samples), "least_samples", self.least_samples, "a positive integer")
         _check(isinstance(self.domain, Domain), "domain", self.domain, "a Domain")
-        _check(self.sampler in ("auto", "gaussian", "uniform", "around"), "sampler", self.sampler,
-               "'auto', 'gaussian', 'uniform' or 'around'")
+        _check(self.sampler in ("auto", "gaussian", "uniform", "varied", "around"), "sampler", self.sampler,
+               "'auto', 'gaussian', 'uniform', 'varied' or 'around'")
         _check(_is_positive(self.scale), "scale", self.scale, "a positive number")
         _check(_is_positive(self.perturbation), "perturbation", self.perturbation, "a positive number")
         _check(self.max_queries is None or _is_count(self.max_queries), "max_queries", self.max_queries,

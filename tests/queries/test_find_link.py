@@ -122,7 +122,7 @@ def test_inputs_are_drawn_in_inside_their_domain(sampler: Any, domain: Domain) -
     assert link.shrink < 1 and len(x) == 300 and asked.region.contains(x)
     distance = np.sqrt(np.mean((x[1::3] - before.center) ** 2))
     assert distance == pytest.approx(link.shrink * before.unit[0], rel=0.3)
-    asked.basis = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 2)))[0]
+    asked.keep_to(np.linalg.qr(np.random.default_rng(0).normal(size=(5, 2)))[0])
     z = asked.samples(300)
     assert np.isfinite(z.y).all() and np.abs(z.x).max() < 10
 

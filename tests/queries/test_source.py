@@ -77,7 +77,7 @@ def test_inputs_that_do_not_fit_are_refused(rows):
 
 def test_samples_inside_a_subspace_are_its_coordinates():
     source = _source()
-    source.basis = np.linalg.qr(np.random.default_rng(0).normal(size=(4, 2)))[0]
+    source.keep_to(np.linalg.qr(np.random.default_rng(0).normal(size=(4, 2)))[0])
     samples = source.samples(30)
     assert samples.x.shape == (30, 2)
     np.testing.assert_allclose(samples.y, random_teacher((4, 3, 2), "tanh", 0)(samples.x @ source.basis.T), atol=1e-12)

@@ -25,7 +25,7 @@ def in_slice(truth: ec.Network, options: QueryOptions | None = None, error: floa
     source = open_source(ec.Teacher.from_network(truth), options or QueryOptions(), 0)
     rng = np.random.default_rng(1)
     rows = truth.weights[0] * source.sampler.unit + error * rng.normal(size=truth.weights[0].shape)
-    source.basis = np.linalg.qr(rows.T)[0]
+    source.keep_to(np.linalg.qr(rows.T)[0])
     return source.coordinates.lower(truth), source
 
 
@@ -50,7 +50,7 @@ def test_steps_keep_to_the_box():
         return truth(x)
 
     source = open_source(ec.Teacher.from_callable(ask, 20), QueryOptions(domain=inside), 0)
-    source.basis = np.linalg.qr((truth.weights[0] * source.sampler.unit).T)[0]
+    source.keep_to(np.linalg.qr((truth.weights[0] * source.sampler.unit).T)[0])
     lifted = lift(source.coordinates.lower(truth), source, PROBE)
     assert ec.compare(lifted.network, truth).max_parameter_error < 1e-10
 

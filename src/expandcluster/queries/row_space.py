@@ -16,21 +16,18 @@ import dataclasses
 import numpy as np
 
 from expandcluster.progress import Event, Progress, silent
+from expandcluster.queries.box_search import search_box
+from expandcluster.queries.box_slice import where_answers_bend
 from expandcluster.queries.coordinates import Coordinates
-from expandcluster.queries.noise import type_epsilon
+from expandcluster.queries.jacobians import EXPLAINED, MARGIN, MORE, MOST_UNEXPLAINED, Differences, rank_of
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import Source
 
 __all__ = ["RowSpace", "find_row_space"]
 
 _FRESH = 48  # inputs that confirm a subspace
-_PRECISE = 1e-12  # relative noise below which one-sided differences, half as dear, are exact enough
-_FALL, _CLEAN_FALL = 30.0, 1e3  # of singular values at the rank: down to what the errors explain, or in any case
-_MARGIN = 10.0  # the errors of singular values are known to this factor
 _HOPELESS = 0.01  # size of the errors, relative to that of the answers, from which no fall can be seen
 _TRIES = 50  # for an input whose answer can be used
-_MORE = 3  # more rows than the rank, to see that it is the rank
-_EXPLAINED, _MOST_UNEXPLAINED = 1e-5, 0.03  # changes of answers, relative to their spread, that are let pass
 _SMALL = 16  # of more inputs than these a subspace is of use only if it leaves half of them out
 
 
@@ -43,10 +40,12 @@ class RowSpace:
             is reduced: a table, given inputs, whole numbers, too noisy a teacher, a budget too small, or
             answers that vary in every direction.
         singular_values: of the stacked Jacobians, ``(min(rows, inputs),)``.
+        start: in a box, an input around which the answers vary and bend ``(inputs,)``; ``None`` without a box or basis.
     """
 
     basis: np.ndarray | None = None
     singular_values: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    start: np.ndarray | None = None
 
     @property
     def rank(self) -> int | None:
@@ -62,61 +61,16 @@ def find_row_space(source: Source, probe: Probe, seed: int = 0, progress: Progre
     d = source.teacher.inputs
     if not source.chosen or source.inputs is not None or source.region.integers or d < 3:
         return RowSpace()
-    differences = _Differences(source, probe)
+    differences = Differences(source, probe)
     if differences.error * np.sqrt(d) > _HOPELESS:
         progress(Event("reduce", f"answers with a relative noise of {probe.noise:.0e} do not show which of {d} "
                        "directions matter: nothing is reduced", {}))
         return RowSpace()
-    found = _search(differences, np.random.default_rng([seed, 5]))
+    search = _search_box if source.region.bounded else _search
+    found = search(differences, np.random.default_rng([seed, 5]))
     if found.rank is not None:
         progress(Event("reduce", f"the answers vary in {found.rank} of {d} directions", {"rank": found.rank}))
     return found
-
-
-class _Differences:
-    """Jacobians of a teacher in units of the sampler.
-
-    One-sided differences err by ``step * curvature / 2 + noise / step``, at best about the square
-    root of the noise; two-sided ones by ``step**2 + noise / step``, at best its power 2/3. One of d
-    inputs does a part of what all do together, so it may be moved by more: the root of d is the most, if
-    all have a like part, its root is taken.
-
-    Attributes:
-        queries: what one Jacobian costs.
-        error: of one entry, relative to the spread of the answers.
-    """
-
-    def __init__(self, source: Source, probe: Probe) -> None:
-        d, noise = source.teacher.inputs, max(probe.noise, 1e-16)
-        self.source, self.spread = source, probe.spread
-        self._one_sided = noise <= _PRECISE
-        step = min(0.1, noise ** (1 / 2 if self._one_sided else 1 / 3) * d**0.25)
-        sampler = source.sampler
-        grid = 4 * type_epsilon(source.region.dtype) * (np.abs(sampler.center) + 4 * sampler.unit)
-        self._shift = np.maximum(step * sampler.unit, grid)
-        self.queries = d + 1 if self._one_sided else 2 * d
-        self.error = float(np.sqrt(2.0 if self._one_sided else 0.5) * noise / step)
-
-    def jacobian(self, x: np.ndarray) -> np.ndarray:
-        """At one input ``(inputs,)`` or, where steps would leave the box, beside it: ``(outputs, inputs)``.
-
-        No rows where an answer cannot be used; those of free outputs only.
-        """
-        region, d = self.source.region, len(x)
-        shift = np.minimum(self._shift, (region.high - region.low) / 2)
-        x = region.nearest(np.clip(x, region.low + shift, region.high - shift)[None])[0]
-        if self._one_sided:
-            points = region.nearest(x + np.diag(shift))
-            y = self.source.ask(np.concatenate([x[None], points]))
-            change, width = y[1:] - y[0], np.diagonal(points) - x
-        else:
-            points = region.nearest(np.concatenate([x + np.diag(shift), x - np.diag(shift)]))
-            y = self.source.ask(points)
-            change, width = y[:d] - y[d:], np.diagonal(points[:d]) - np.diagonal(points[d:])
-        slopes = change / np.where(width == 0, np.inf, width)[:, None]  # 0 where the box leaves no room
-        rows = (slopes * self.source.sampler.unit[:, None]).T
-        rows = rows[: self.source.link.free(len(rows))]
-        return rows[np.isfinite(rows).all(axis=1)]
 
 
 def _somewhere(source: Source, rng: np.random.Generator) -> np.ndarray | None:
@@ -132,24 +86,36 @@ def _somewhere(source: Source, rng: np.random.Generator) -> np.ndarray | None:
     return None
 
 
-def _search(differences: _Differences, rng: np.random.Generator) -> RowSpace:
+def _most(inputs: int) -> int:
+    """The largest dimension of a subspace that is of use."""
+    return inputs - 1 if inputs <= _SMALL else inputs // 2
+
+
+def _search_box(differences: Differences, rng: np.random.Generator) -> RowSpace:
+    basis, values, points = search_box(differences, rng, _most(differences.source.teacher.inputs))
+    if basis is None:
+        return RowSpace(None, values)
+    return RowSpace(basis, values, where_answers_bend(differences, basis, points))
+
+
+def _search(differences: Differences, rng: np.random.Generator) -> RowSpace:
     """More Jacobians until their singular values show the rank and fresh answers confirm it."""
     source, d = differences.source, differences.source.teacher.inputs
-    most = d - 1 if d <= _SMALL else d // 2
+    most = _most(d)
     rows, values, least = np.zeros((0, d)), np.zeros(0), 1
     suspects: list[np.ndarray] = []  # where a neuron may be active that was silent so far
-    for _ in range(2 * most + 2 * _MORE):
+    for _ in range(2 * most + 2 * MORE):
         at = suspects.pop() if suspects else _somewhere(source, rng)
-        if at is None or len(rows) >= 2 * most + 2 * _MORE or source.available < 2 * differences.queries:
+        if at is None or len(rows) >= 2 * most + 2 * MORE or source.available < 2 * differences.queries:
             break
         rows = np.concatenate([rows, differences.jacobian(at)])
         if not len(rows) or suspects:
             continue
         values, basis = np.linalg.svd(rows)[1:]
         error = differences.error * differences.spread * (np.sqrt(d) + np.sqrt(len(rows)))
-        rank = _rank(values, error, least)
-        if rank is None or len(rows) < rank + _MORE:
-            if len(rows) >= most + _MORE and (rank is None or rank > most):
+        rank = rank_of(values, error, least)
+        if rank is None or len(rows) < rank + MORE:
+            if len(rows) >= most + MORE and (rank is None or rank > most):
                 break
             continue
         if source.available < 2 * _FRESH:  # a rank that nothing confirms is none
@@ -159,23 +125,6 @@ def _search(differences: _Differences, rng: np.random.Generator) -> RowSpace:
             return RowSpace(basis[:rank].T, values) if rank <= most else RowSpace(None, values)
         suspects, least = list(unexplained), rank + 1
     return RowSpace(None, values)
-
-
-def _rank(values: np.ndarray, error: float, least: int) -> int | None:
-    """Index of the sharpest fall of the singular values; ``None`` if there is none.
-
-    Args:
-        values: largest first.
-        error: the largest that the errors of the differences explain.
-        least: smaller ranks were refuted.
-    """
-    if values[0] == 0:  # answers that do not vary near any point, as those of a tree
-        return None
-    relative = np.maximum(values / values[0], 1e-300)
-    falls = relative[:-1] / relative[1:]
-    clear = (falls >= _CLEAN_FALL) | ((falls >= _FALL) & (values[1:] <= _MARGIN * error))
-    clear &= (np.arange(1, len(values)) >= least) & (values[:-1] >= 3 * error)  # equal rows fall to rounding
-    return int(np.argmax(np.where(clear, falls, 0.0))) + 1 if clear.any() else None
 
 
 def _unexplained(source: Source, basis: np.ndarray, rng: np.random.Generator, error: float) -> np.ndarray | None:
@@ -207,5 +156,5 @@ def _unexplained(source: Source, basis: np.ndarray, rng: np.random.Generator, er
     spread = np.sqrt(np.mean((outside - outside.mean(axis=0)) ** 2))
     wrong = np.sqrt(np.mean((inside - outside) ** 2, axis=1))
     worst = int(np.argmax(wrong))
-    tolerance = min(max(_EXPLAINED, _MARGIN * error), _MOST_UNEXPLAINED)
+    tolerance = min(max(EXPLAINED, MARGIN * error), MOST_UNEXPLAINED)
     return pairs[:, worst] if wrong[worst] > tolerance * spread else None

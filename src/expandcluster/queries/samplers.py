@@ -12,7 +12,10 @@ from expandcluster.errors import BadInput
 from expandcluster.options import QueryOptions
 from expandcluster.queries.domain import Region
 
-__all__ = ["Around", "Gaussian", "Sampler", "Uniform", "open_sampler"]
+__all__ = ["Around", "Gaussian", "Sampler", "Uniform", "Varied", "open_sampler"]
+
+_FEW = 16  # of more inputs than these the sum of uniform ones hardly varies
+_CONCENTRATION = 0.1, 20.0  # from nearly black and white to nearly grey
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +85,37 @@ class Uniform(Sampler):
 
 
 @dataclasses.dataclass(frozen=True)
+class Varied(Sampler):
+    """In a box: a third uniform, a third mostly low and a third mostly high, each to a degree of its own.
+
+    The sum of many uniform inputs, weighted alike, is always about the same: neurons that respond to dark images
+    only are always saturated. Here every input of a sample is beta distributed, with a mean and a
+    concentration that vary from sample to sample: from all black to all white, from grey to black and white.
+    """
+
+    @staticmethod
+    def of(region: Region) -> Varied:
+        """The distribution in the box of a bounded region."""
+        width = region.high - region.low
+        concentrations = np.log((1 + 1 / _CONCENTRATION[0]) / (1 + 1 / _CONCENTRATION[1]))
+        within = concentrations / np.log(_CONCENTRATION[1] / _CONCENTRATION[0])  # mean of 1 / (concentration + 1)
+        square = (1 / 12 + 2 * (1 / 7 + within * (1 / 4 - 1 / 7))) / 3  # with the moments of U^3
+        return Varied(region, region.low + width / 2, np.where(width > 0, width * np.sqrt(square), 1.0))
+
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        low, high = self.region.low, self.region.high
+        mean = np.maximum(rng.uniform(size=count) ** 3, 1 / len(low))
+        kind = np.arange(count) % 3
+        mean = np.where(kind == 0, 0.5, np.where(kind == 1, mean, 1 - mean))
+        concentration = np.exp(rng.uniform(np.log(_CONCENTRATION[0]), np.log(_CONCENTRATION[1]), size=count))
+        concentration = np.where(kind == 0, 2.0, concentration)  # with mean 0.5 the uniform distribution
+        share = rng.beta((concentration * mean)[:, None], (concentration * (1 - mean))[:, None], (count, len(low)))
+        if self.region.integers:
+            return self._nearer(np.minimum(np.floor(share * (high - low + 1)) + low, high))
+        return self._nearer(np.clip(low + share * (high - low), low, high))
+
+
+@dataclasses.dataclass(frozen=True)
 class Around(Sampler):
     """Given rows plus normal perturbations.
 
@@ -118,7 +152,7 @@ def open_sampler(options: QueryOptions, region: Region, rows: np.ndarray | None)
         BadInput: the sampler needs rows or a box that are not there, or has no use for the rows.
     """
     kind = options.sampler
-    if rows is not None and kind in ("gaussian", "uniform"):
+    if rows is not None and kind in ("gaussian", "uniform", "varied"):
         raise BadInput("option sampler", got=f"'{kind}' and inputs", expected="'around', or no inputs",
                        remedy="Inputs are asked as they are ('auto') or with perturbations ('around').")
     if rows is not None:
@@ -126,9 +160,11 @@ def open_sampler(options: QueryOptions, region: Region, rows: np.ndarray | None)
     if kind == "around":
         raise BadInput("option sampler", got="'around' without inputs", expected="inputs to draw around",
                        remedy="Give them with inputs=... (--inputs FILE).")
-    if kind == "uniform" and not region.bounded:
-        raise BadInput("option sampler", got="'uniform' without bounds for every input", expected="a box",
+    if kind in ("uniform", "varied") and not region.bounded:
+        raise BadInput("option sampler", got=f"'{kind}' without bounds for every input", expected="a box",
                        remedy="Give one with domain=Domain(low=..., high=...) (--box LOW,HIGH).")
-    if region.bounded and kind != "gaussian":
+    if kind == "varied" or (kind == "auto" and region.bounded and len(region.low) > _FEW):
+        return Varied.of(region)
+    if kind == "uniform" or (kind == "auto" and region.bounded):
         return Uniform.of(region)
     return Gaussian.of(region, options.scale)

@@ -10,6 +10,7 @@ from expandcluster.errors import BadInput
 from expandcluster.expand.population import Samples
 from expandcluster.options import QueryOptions
 from expandcluster.queries.answers import Answers
+from expandcluster.queries.box_slice import BoxSlice
 from expandcluster.queries.coordinates import Coordinates
 from expandcluster.queries.domain import Region
 from expandcluster.queries.ledger import Ledger
@@ -33,9 +34,8 @@ _DIGITS = 1e-12  # relative noise of answers in which what is near is not lost b
 class Source:
     """A seeded stream of queries of one teacher, all of them inside the domain.
 
-    Once ``basis`` ``(inputs, rank)`` is set, training and held-out inputs lie in the slice of the
-    domain that it spans around the sampler's center: a student on coordinates there can imitate
-    exactly, however little of the first layer's weights the basis misses.
+    After :meth:`keep_to` training and held-out inputs lie in a slice of the domain: a student on
+    coordinates there can imitate exactly, however little of the first layer's weights the slice misses.
 
     Attributes:
         region: which inputs may be asked.
@@ -66,6 +66,7 @@ class Source:
         self.sampler = open_sampler(options, self.region, inputs)
         self.inputs = None if options.sampler == "around" else inputs
         self.coordinates = self._unreduced()
+        self._box_slice: BoxSlice | None = None
         self.ledger = Ledger(teacher, options.max_queries, answers)
         self.link = Link()
         self.floor = 0.0
@@ -102,14 +103,19 @@ class Source:
         """Orthonormal columns ``(inputs, rank)`` in units of the sampler, if training keeps to a subspace."""
         return self.coordinates.basis
 
-    @basis.setter
-    def basis(self, basis: np.ndarray | None) -> None:
-        coordinates = self._unreduced() if basis is None else Coordinates(self.sampler.center, self.sampler.unit, basis)
-        self.coordinates = coordinates
-        if basis is not None and self.region.bounded:  # the slice may reach further than the box's own unit
-            rng = np.random.default_rng(0)
-            z = coordinates.inside(self._sliced(self.sampler.draw(rng, _BLOCK), rng))
-            self.coordinates = dataclasses.replace(coordinates, unit=coordinates.unit * float(np.sqrt(np.mean(z**2))))
+    def keep_to(self, basis: np.ndarray | None, start: np.ndarray | None = None) -> None:
+        """Train in a slice from now on.
+
+        Args:
+            basis: that it spans: orthonormal columns ``(inputs, rank)`` in units of the sampler; ``None`` for none.
+            start: in a box, an input ``(inputs,)`` to lie near; its middle where there is none.
+        """
+        center = self.sampler.center
+        self._box_slice = None
+        self.coordinates = self._unreduced() if basis is None else Coordinates(center, self.sampler.unit, basis)
+        if basis is not None and self.region.bounded:
+            self._box_slice = BoxSlice.around(center if start is None else start, self.sampler, basis)
+            self.coordinates = self._box_slice.coordinates(self.sampler.unit)
 
     def learn(self, floor: float, noise: float, sees: str) -> None:
         """Take over what the probe found: the floor of the loss, the noise, and the type in which inputs are seen."""
@@ -161,8 +167,12 @@ class Source:
         """Training samples in the teacher's input space: at least ``count``, or so many outside the slice as well."""
         if self.basis is None:
             return self._with_extra(self._stream("train", max(count, self.drawn)))
-        inside, outside = self._with_extra(self._stream("train", self.drawn)), self._stream("open", count)
+        inside, outside = self._with_extra(self._stream("train", self.drawn)), self.outside(count)
         return Samples(np.concatenate([inside.x, outside.x]), np.concatenate([inside.y, outside.y]), self.floor)
+
+    def outside(self, count: int) -> Samples:
+        """Samples ``(at most count, inputs)`` that lie anywhere, in the teacher's input space."""
+        return self._stream("open", count)
 
     def in_slice(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """Inputs ``(count, inputs)`` that may be asked, in the slice that students are trained in.
@@ -170,7 +180,7 @@ class Source:
         A third of them lie further out where kinks may be met there only.
         """
         x = self.sampler.draw(rng, count)
-        return self._placed(self.widened(x, 3, self.reach) if self.wide else x, rng)
+        return self._placed(self.widened(x, 3, self.reach) if self.wide else x, rng, 3 * self.wide)
 
     def add(self, x: np.ndarray) -> np.ndarray:
         """Answers to chosen inputs ``(samples, inputs)``, which join the samples.
@@ -191,7 +201,7 @@ class Source:
         rng = np.random.default_rng([self._seed, 6, round_])
         if self.inputs is not None:
             return self.inputs[rng.permutation(len(self.inputs))[:count]]
-        return self._placed(self.widened(self.sampler.draw(rng, count), every=2), rng)
+        return self._placed(self.widened(self.sampler.draw(rng, count), every=2), rng, 2)
 
     def check(self, count: int) -> Samples:
         """Held-out samples in the teacher's input space; a third of chosen ones lie three times as far out."""
@@ -251,7 +261,7 @@ class Source:
                 rows = self.widened(rows, 1, (_FARTHEST if self.wide else _FAR,))
             elif name == "check" or self.wide:
                 rows = self.widened(rows, every=3)
-            blocks.append(self.region.nearest(self._sliced(rows, rng) if inside else rows))
+            blocks.append(self.region.nearest(self._sliced(rows, rng, 3 * self.wide) if inside else rows))
         first = start // _BLOCK * _BLOCK
         return np.concatenate(blocks)[start - first : stop - first]
 
@@ -272,21 +282,18 @@ class Source:
         far_out = self.wide and self._precise and not self.region.bounded and self.link.kind == "raw"
         return _REACH if far_out else (_WIDE,)
 
-    def _placed(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The inputs nearest to ``x`` that may be asked, in the slice if there is one."""
-        return self.region.nearest(x if self.basis is None else self._sliced(x, rng))
+    def _placed(self, x: np.ndarray, rng: np.random.Generator, further: int = 0) -> np.ndarray:
+        """The inputs nearest to ``x`` that may be asked; of the slice as many, if there is one, some further out."""
+        return self.region.nearest(x if self.basis is None else self._sliced(x, rng, further))
 
-    def _sliced(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Projections of ``x`` onto the slice; in a box stretched to reach all of the slice that lies in it.
-
-        What a projection leaves of a box is a small part of the slice: of 784 inputs and 16
-        directions a standard deviation of 0.14 where 1 fits.
-        """
+    def _sliced(self, x: np.ndarray, rng: np.random.Generator, further: int) -> np.ndarray:
+        """Projections of ``x`` onto the slice; in a box as many inputs of its own, every second, ... further out."""
+        if self._box_slice is not None:
+            return self._box_slice.draw(rng, len(x), further)
         start = self.coordinates.center
         step = self.coordinates.outside(self.coordinates.inside(x)) - start
-        reach = self.region.reach(start, step) * (self.sampler.share if self.region.bounded else 1.0)
-        inner = np.sqrt(rng.uniform(size=len(x)))
-        factor = reach * inner if self.region.bounded else np.where(reach < 1.0, reach * inner, 1.0)
+        reach = self.region.reach(start, step)
+        factor = np.where(reach < 1.0, reach * np.sqrt(rng.uniform(size=len(x))), 1.0)
         return start + step * np.where(np.isfinite(factor), factor, 1.0)[:, None]
 
 

@@ -33,6 +33,7 @@ from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import Source
 from expandcluster.reconstruct.fine_tune import tune
+from expandcluster.reconstruct.weigh import weigh
 
 __all__ = ["Lift", "lift"]
 
@@ -45,6 +46,7 @@ _ITERATIONS = 12
 _SURE = 20.0  # expected errors that must fit into the tolerance
 _NOISY = 1e-12  # relative noise of answers above which fine-tuning makes a difference
 _AFFORDABLE = 2e10  # floating-point operations of one of its steps
+_INPUTS, _ANSWERS = 300, 3000  # at most so many outside the slice of a box
 _BLIND = 1e-9  # of the largest singular value: what the base points do not see
 
 
@@ -84,8 +86,10 @@ def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, p
         return Lift(where.lift(network), np.full((network.sizes[1], len(where.unit)), np.nan), 0.0)
     shift = _room(points, source)
     y, steps = _ask(points, np.arange(len(where.unit)), shift, source)
+    off = source.ask(points) - network(where.inside(points)) if source.region.bounded else np.zeros((1, 1))
+    y = y - off
     preactivations = where.inside(points) @ network.weights[0].T + network.biases[0]
-    start = (network.weights[0] @ where.basis.T / where.unit).T
+    start = where.lift(network).weights[0].T
     noise = probe.noise * probe.spread
     weights, bars, squares = _solve(network, preactivations, steps, y, start, noise)
     blind = np.flatnonzero(np.isnan(bars).any(axis=1))
@@ -94,7 +98,7 @@ def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, p
         more, back = _ask(points, blind, -_BACK * shift[:, blind], source)
         weights[blind], bars[blind], squares[blind] = _solve(
             network, np.tile(preactivations, (2, 1)), np.concatenate([steps[blind], back], axis=1),
-            np.concatenate([y[blind], more], axis=1), start[blind], noise)
+            np.concatenate([y[blind], more - off], axis=1), start[blind], noise)
         told += int(np.isfinite(more).sum())
     loss = float(squares.sum()) / max(told, 1) / probe.spread**2
     progress(Event("lift", f"{len(points)} base points, {steps.size:,} steps along single inputs: relative loss "
@@ -111,13 +115,29 @@ def _tuned(lifted: Lift, source: Source, probe: Probe, progress: Progress) -> Li
     assert network is not None
     count = math.ceil(source.options.per_parameter * network.parameters / network.sizes[-1])
     if probe.noise <= _NOISY or step_work(network.sizes, count + source.drawn) > _AFFORDABLE:
-        return lifted
+        return _weighed(lifted, source, probe, progress) if source.region.bounded else lifted
     samples = source.full(count)
     if samples.answers < 2 * network.parameters:
         return lifted
     network, loss, _ = tune(network, samples)
     progress(Event("lift", f"fine-tuned outside the slice too: relative loss {loss:.1e}", {"loss": loss}))
     return Lift(network, np.zeros((0, 0)), lifted.loss, count)
+
+
+def _weighed(lifted: Lift, source: Source, probe: Probe, progress: Progress) -> Lift:
+    """What the first weights have in common mended, in a box, where answers add it up instead of averaging it out."""
+    network = lifted.network
+    assert network is not None
+    samples = source.outside(min(_INPUTS, _ANSWERS // network.sizes[-1]))
+    if len(samples.x) < 2:
+        return lifted
+    noise = max(probe.noise, 1e-16) * probe.spread
+    better = weigh(network, lifted.bars, samples, source.coordinates.center, noise,
+                   functools.partial(_sensitivities, network))
+    loss = samples.relative_loss(better(samples.x))
+    progress(Event("lift", f"weighed against {len(samples.x)} inputs outside the slice: relative loss {loss:.1e}",
+                   {"loss": loss}))
+    return dataclasses.replace(lifted, network=better)
 
 
 def _base_points(network: Network, source: Source, probe: Probe, rng: np.random.Generator) -> np.ndarray:
@@ -131,7 +151,7 @@ def _base_points(network: Network, source: Source, probe: Probe, rng: np.random.
     x = x[source.link.reached(network(source.coordinates.inside(x)))]
     if not len(x):
         return x
-    slopes = _sensitivities(network, source.coordinates.inside(x))
+    slopes = _sensitivities(network, source.coordinates.inside(x) @ network.weights[0].T + network.biases[0])
     hidden, outputs = network.sizes[1], network.sizes[-1]
     fewest = max(2, -(-hidden // source.link.free(outputs)) + 1)
     size = max(float(np.abs(p).max()) for p in (*network.weights, *network.biases))
@@ -181,9 +201,8 @@ def _ask(points: np.ndarray, along: np.ndarray, shift: np.ndarray, source: Sourc
 
 
 @in_float64
-def _sensitivities(network: Network, z: np.ndarray) -> np.ndarray:
-    """Derivatives ``(samples, outputs, hidden)`` of the outputs by the first preactivations."""
-    preactivations = z @ network.weights[0].T + network.biases[0]
+def _sensitivities(network: Network, preactivations: np.ndarray) -> np.ndarray:
+    """Derivatives ``(samples, outputs, hidden)`` of the outputs by the first preactivations ``(samples, hidden)``."""
     return np.asarray(_slopes(network.weights[1:], network.biases[1:], preactivations, activation=network.activation))
 
 
@@ -216,8 +235,9 @@ def _solve(network: Network, preactivations: np.ndarray, steps: np.ndarray, y: n
                           activation=network.activation) for rows in pad.reshape(chunks, size)]
     found, covariance, errors = (np.concatenate([np.asarray(p) for p in part])[: len(start)]
                                  for part in zip(*parts, strict=True))
-    freedom = max(int(np.isfinite(y).sum()) - start.size, 1)
-    variance = max(noise**2, float(errors.sum()) / freedom)
+    seen = ~np.isnan(covariance).any(axis=1)  # what the others miss says nothing of the answers' errors
+    freedom = max(int(np.isfinite(y[seen]).sum()) - start[seen].size, 1)
+    variance = max(noise**2, float(errors[seen].sum()) / freedom)
     return found, np.sqrt(variance * covariance), errors
 
 
