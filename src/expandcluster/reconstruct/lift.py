@@ -114,8 +114,12 @@ def _tuned(lifted: Lift, source: Source, probe: Probe, progress: Progress) -> Li
     network = lifted.network
     assert network is not None
     count = math.ceil(source.options.per_parameter * network.parameters / network.sizes[-1])
-    if probe.noise <= _NOISY or step_work(network.sizes, count + source.drawn) > _AFFORDABLE:
-        return _weighed(lifted, source, probe, progress) if source.region.bounded else lifted
+    dear = probe.noise <= _NOISY or step_work(network.sizes, count + source.drawn) > _AFFORDABLE
+    size = max(float(np.abs(p).max()) for p in (*network.weights, *network.biases))
+    if source.region.bounded and (dear or _SURE * lifted.bars.max() <= probe.tolerance * size):
+        return _weighed(lifted, source, probe, progress)
+    if dear:
+        return lifted
     samples = source.full(count)
     if samples.answers < 2 * network.parameters:
         return lifted
