@@ -46,8 +46,9 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     if lifted.bars.size:
         bars = _lifted_bars(lifted, network, error_bars(network, samples, noise)[0],
                             source.coordinates.center)
-    elif source.given is not None and network.parameters > _LARGE and may_polish(network):
-        bars = large_error_bars(network, source.coordinates, samples, noise, _lasting(samples, source))
+    elif source.given is not None and network.parameters > _LARGE:
+        bars = (large_error_bars(network, source.coordinates, samples, noise, _lasting(samples, source))
+                if may_polish(network) else _no_bars(lifted.network))
     else:
         samples = (source.full(lifted.tuned) if lifted.tuned else
                    Samples(source.coordinates.outside(samples.x), samples.y))
@@ -60,6 +61,11 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     explained = _explained(lifted, network, source, probe) if lifted.bars.size else 0.0
     return Certificate(loss, probe.noise_floor, bars, largest / size, names_of_undetermined(bars), support,
                        students.at_floor, explained)
+
+
+def _no_bars(network: Network) -> tuple[np.ndarray, ...]:
+    """For a network too large to know what samples determine of it: nothing is called determined."""
+    return tuple(np.full(a.shape, np.nan) for pair in zip(network.weights, network.biases, strict=True) for a in pair)
 
 
 def _lasting(samples: Samples, source: Source) -> np.ndarray:
