@@ -311,9 +311,11 @@ class _Pool:
     def agreeing(self) -> int:
         """Students at the floor of the smallest size; all of them where kinked neurons make up linear maps together.
 
-        Those are not pruned, or pruned to sizes of no meaning: clustering tells which neurons are the teacher's.
+        Those are not pruned, or pruned to sizes of no meaning: clustering tells which neurons are the teacher's. So it
+        does of students that were trained and pruned roughly.
         """
-        if self.activation.negative_slope is not None:
+        rough = any(not fits(n.sizes, LMOptions()) for n in self.floor_networks)
+        if rough or self.activation.negative_slope is not None:
             return len(self.floor_networks)
         return Counter(n.hidden_sizes for n in self.floor_networks)[self.smallest()]
 
