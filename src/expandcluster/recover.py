@@ -88,7 +88,7 @@ def recover(
         probe = run.stage("probe", probe_teacher, source, progress)
         source.learn(probe.floor, probe.noise, probe.sees)
         rows = run.stage("reduce", find_row_space, source, probe, seed, progress)
-        source.keep_to(rows.basis, rows.start)
+        source.keep_to(rows.basis, rows.start, rows.floor)
         choice = run.stage("choose", choose, source, acts, depths, rows, options, seed, progress)
         act = next(a for a in acts if a.name == choice.activation)
         students = run.stage("expand", expand, source, act, choice.hidden_layers, rows, options, seed, progress)

@@ -11,7 +11,7 @@ from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.noise import coarsest_type, line_noise, quantum, type_epsilon
 from expandcluster.queries.source import ABOVE_NOISE, Source, TableSource
 
-__all__ = ["Probe", "probe_teacher"]
+__all__ = ["Probe", "probe_teacher", "slice_floor"]
 
 _PILOT, _AGAIN, _SEEN = 48, 9, 4  # inputs asked first, asked again, asked as coarser types would see them
 _COARSER, _CONTROL = ("float32", "float16", "bfloat16"), 5  # 5: bits of a type that nothing computes in
@@ -79,6 +79,20 @@ def probe_teacher(source: Source, progress: Progress = silent) -> Probe:
     probe = Probe(noise, noise**2, floor, single, changing, source.region.dtype.name, spread, random)
     progress(Event("probe", f"relative noise of the answers {noise:.1e}", {"noise": noise}))
     return probe
+
+
+def slice_floor(source: Source, probe: Probe) -> float:
+    """Relative loss at which a student in the slice of a box counts as having reached the noise floor.
+
+    Answers may vary less there than elsewhere, and have as large errors.
+    """
+    samples = source.held_out(_PILOT)
+    spread = float(np.sqrt(np.mean((samples.y - samples.y.mean(axis=0)) ** 2))) if len(samples.x) else 0.0
+    if spread == 0 or source.available < 4 * _PILOT:
+        return probe.floor
+    points = source.region.nearest(source.coordinates.outside(samples.x))
+    noise = line_noise(source, points, spread, probe.noise * probe.spread / spread)
+    return max(probe.floor, (_ABOVE_RANDOM if probe.random else ABOVE_NOISE) * noise**2)
 
 
 def _measure(source: Source) -> tuple[float, float, bool, bool]:

@@ -20,7 +20,7 @@ from expandcluster.queries.box_search import search_box
 from expandcluster.queries.box_slice import where_answers_bend
 from expandcluster.queries.coordinates import Coordinates
 from expandcluster.queries.jacobians import EXPLAINED, MARGIN, MORE, MOST_UNEXPLAINED, Differences, rank_of
-from expandcluster.queries.probe import Probe
+from expandcluster.queries.probe import Probe, slice_floor
 from expandcluster.queries.source import Source
 
 __all__ = ["RowSpace", "find_row_space"]
@@ -41,11 +41,13 @@ class RowSpace:
             answers that vary in every direction.
         singular_values: of the stacked Jacobians, ``(min(rows, inputs),)``.
         start: in a box, an input around which the answers vary and bend ``(inputs,)``; ``None`` without a box or basis.
+        floor: there, of students in the slice around it; 0 where it is that of the probe.
     """
 
     basis: np.ndarray | None = None
     singular_values: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     start: np.ndarray | None = None
+    floor: float = 0.0
 
     @property
     def rank(self) -> int | None:
@@ -68,6 +70,9 @@ def find_row_space(source: Source, probe: Probe, seed: int = 0, progress: Progre
         return RowSpace()
     search = _search_box if source.region.bounded else _search
     found = search(differences, np.random.default_rng([seed, 5]))
+    if found.start is not None:
+        source.keep_to(found.basis, found.start)
+        found = dataclasses.replace(found, floor=slice_floor(source, probe))
     if found.rank is not None:
         progress(Event("reduce", f"the answers vary in {found.rank} of {d} directions", {"rank": found.rank}))
     return found

@@ -103,13 +103,15 @@ class Source:
         """Orthonormal columns ``(inputs, rank)`` in units of the sampler, if training keeps to a subspace."""
         return self.coordinates.basis
 
-    def keep_to(self, basis: np.ndarray | None, start: np.ndarray | None = None) -> None:
+    def keep_to(self, basis: np.ndarray | None, start: np.ndarray | None = None, floor: float = 0.0) -> None:
         """Train in a slice from now on.
 
         Args:
             basis: that it spans: orthonormal columns ``(inputs, rank)`` in units of the sampler; ``None`` for none.
             start: in a box, an input ``(inputs,)`` to lie near; its middle where there is none.
+            floor: of the loss in the slice, if it is higher there.
         """
+        self.floor = max(self.floor, floor)
         center = self.sampler.center
         self._box_slice = None
         self.coordinates = self._unreduced() if basis is None else Coordinates(center, self.sampler.unit, basis)
