@@ -132,7 +132,7 @@ class Slow(InOnePiece):
         return (state[0] + steps, state[1])
 
     def ended(self, state: Any, free: Any) -> End | None:
-        return None if time.monotonic() - state[1] < 3 else End(np.zeros(1), 0.0, 0.0, state[0], 0)
+        return None if time.monotonic() - state[1] < 3 else End(np.zeros(1), 0.0, 0.0, state[0], 0, np.zeros(1), 1)
 
     def stored(self, state: Any) -> Any:
         return {"steps": np.asarray(state[0])}

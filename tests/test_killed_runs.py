@@ -108,7 +108,7 @@ def test_a_signal_stores_what_was_reached(number: signal.Signals, code: int, wor
                                           whole: tuple[Path, Path, dict[str, Any]]) -> None:
     truth, undisturbed, result = whole
     out = tmp_path / "run"
-    with _running(truth, out, result["timings"]["expand"] / 2) as run:
+    with _running(truth, out, result["timings"]["expand"] / 6) as run:
         assert run.poll() is None
         before = time.time()
         run.send_signal(number)

@@ -198,8 +198,11 @@ def test_parameters_are_as_exact_as_random_noise_allows(activation, noise):
                              (ec.Teacher.from_data(x, answer(x)),
                               ec.RecoverOptions(queries=ec.QueryOptions(noise=noise)))):
         found = ec.recover(teacher, activation=activation, options=options)
-        assert found.verdict is ec.Verdict.IMPRECISE and found.hidden_sizes == (5,)
-        assert ec.compare(found, truth).max_parameter_error < 5 * found.certificate.largest_error_bar < 3 * noise
+        sure = 5 * found.certificate.largest_error_bar
+        table_is_enough = options is not asked and sure <= 1e-8  # all its rows together
+        assert found.verdict is (ec.Verdict.EXACT if table_is_enough else ec.Verdict.IMPRECISE)
+        assert found.hidden_sizes == (5,)
+        assert ec.compare(found, truth).max_parameter_error < sure < 3 * noise
 
 
 @pytest.mark.parametrize("queries", [1, 2, 5, 10, 20, 40])

@@ -18,7 +18,7 @@ from expandcluster.teachers.base import Teacher
 
 def test_each_student_is_kept_once_where_all_are(monkeypatch):
     """Also those that are right on their samples only: twice, one student would count as two that agree."""
-    monkeypatch.setattr(module._Pool, "_right_share", lambda self, network: 0.0)
+    monkeypatch.setattr(module._Pool, "_right_share", lambda self, network, floor: 0.0)
     options = RecoverOptions(expand=ExpandOptions(students=3, waves=0, widths=(8,), prune=False, keep="all"))
     source = open_source(Teacher.from_network(random_teacher((3, 2, 1), "tanh", 0)), options.queries, 0)
     source.floor = 1e-20

@@ -167,7 +167,7 @@ class Source:
 
     def full(self, count: int) -> Samples:
         """Training samples in the teacher's input space: at least ``count``, or so many outside the slice as well."""
-        if self.basis is None:
+        if self.basis is None or self.given is not None:
             return self._with_extra(self._stream("train", max(count, self.drawn)))
         inside, outside = self._with_extra(self._stream("train", self.drawn)), self.outside(count)
         return Samples(np.concatenate([inside.x, outside.x]), np.concatenate([inside.y, outside.y]), self.floor)

@@ -26,6 +26,7 @@ from expandcluster.results import LayerClusters
 __all__ = ["Reconstruction", "reconstruct"]
 
 _ABOVE = LMOptions(steps=150, patience=30)
+_EVEN = 0.5  # spread of an axis over that of the widest, below which neurons are compared in the metric of the data
 _REFERENCES = 3  # students tried as the source of signs and merged neurons
 
 
@@ -56,7 +57,8 @@ def reconstruct(students: Students, source: Source, activation: Activation, opti
     if not students.networks:
         return Reconstruction(None, ())
     samples = samples_for(source, max((n.sizes for n in students.networks), key=parameter_count))
-    if source.given is not None:
+    spread = samples.x.std(axis=0)
+    if source.given is not None and spread.min() < _EVEN * spread.max():
         return _in_the_metric_of(samples, students, activation, options, progress)
     return _best(students, samples, activation, options, progress)
 
