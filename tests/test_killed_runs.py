@@ -75,7 +75,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[st
 @contextlib.contextmanager
 def _running(truth: Path, out: Path, until: float) -> Iterator[subprocess.Popen[str]]:
     """A run that has spent so many seconds expanding, earlier sittings included, or is over."""
-    run = subprocess.Popen(_command(truth, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A shell in the background has its children ignore Ctrl-C.
+    run = subprocess.Popen(_command(truth, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                           preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         while run.poll() is None and _spent(out) < until:
             time.sleep(0.01)

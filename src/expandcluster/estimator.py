@@ -25,6 +25,7 @@ __all__ = ["ExpandAndClusterClassifier", "ExpandAndClusterRegressor"]
 
 _LEAST_ROWS = 50  # of data on which a recovery is tried
 _REALISABLE = 1e-2  # cross-validated share of the variance left open, below which it is
+_CLEARLY = 0.5  # of the fit's loss on rows set aside: less is chance, where a recovery is not exact
 _EFFORT = 2e8  # of its students, see ExpandOptions: data that no network fits exactly should not take minutes
 
 
@@ -165,7 +166,7 @@ class ExpandAndClusterRegressor(MultiOutputMixin, RegressorMixin, _Estimator):
         found = recover(Teacher.from_data(x, y), activation=self.activation, hidden_layers=int(self.hidden_layers),
                         output="raw", seed=seed, options=options)
         self.recovery_, self.verdict_ = found, found.verdict
-        if found.network is not None and (found.exact or found.relative_loss < open_):
+        if found.network is not None and (found.exact or found.relative_loss < _CLEARLY * open_):
             self.source_ = "recovery"
             self._use(found.network)
 
