@@ -57,7 +57,7 @@ def row(what: str, sizes: tuple[int, ...], samples: int, work: float, took: floa
 def assembly(sizes: tuple[int, ...], count: int, rate: float) -> None:
     """The parts of J'J that a Levenberg-Marquardt step sums over the samples."""
     samples, network = problem(sizes, count)
-    theta = flatten([jnp.asarray(w) for w in network.weights], [jnp.asarray(b) for b in network.biases])
+    theta = flatten(network.weights, network.biases)
     x, y, present = chunks(samples, sizes, LMOptions().memory)
 
     @jax.jit

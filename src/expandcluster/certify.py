@@ -9,6 +9,7 @@ from expandcluster.error_bars_large import large_error_bars
 from expandcluster.expand.expand import Students
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
+from expandcluster.queries.coordinates import Coordinates
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import Source
 from expandcluster.reconstruct.fine_tune import samples_to_tune
@@ -42,17 +43,17 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     if network is None or lifted.network is None:
         return None
     samples = source.samples(samples_to_tune(network, source))
+    lasting = None if source.given is None else _lasting(samples.x, source.coordinates)
     noise = 0.0 if probe.random else probe.noise  # the size of random noise shows in the residuals
     if lifted.bars.size:
         bars = _lifted_bars(lifted, network, error_bars(network, samples, noise)[0],
                             source.coordinates.center)
     elif source.given is not None and network.parameters > _LARGE:
-        bars = (large_error_bars(network, source.coordinates, samples, noise, _lasting(samples, source))
+        bars = (large_error_bars(network, source.coordinates, samples, noise, lasting)
                 if may_polish(network) else _no_bars(lifted.network))
     else:
         samples = (source.full(lifted.tuned) if lifted.tuned else
                    Samples(source.coordinates.outside(samples.x), samples.y))
-        lasting = None if source.given is None else _lasting(source.samples(len(samples.x)), source)
         bars = error_bars(lifted.network, samples, noise, lasting)[0]
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
     size = max(float(np.abs(p).max()) for p in (*lifted.network.weights, *lifted.network.biases))
@@ -65,13 +66,12 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
 
 def _no_bars(network: Network) -> tuple[np.ndarray, ...]:
     """For a network too large to know what samples determine of it: nothing is called determined."""
-    return tuple(np.full(a.shape, np.nan) for pair in zip(network.weights, network.biases, strict=True) for a in pair)
+    return tuple(np.full(a.shape, np.nan) for a in network.arrays)
 
 
-def _lasting(samples: Samples, source: Source) -> np.ndarray:
-    """Which of the teacher's inputs vary enough for their weights to be known, if any are; samples in coordinates."""
-    where = source.coordinates
-    spread = (where.outside(samples.x) / where.unit).std(axis=0)
+def _lasting(x: np.ndarray, where: Coordinates) -> np.ndarray:
+    """Which of the teacher's inputs vary enough for their weights to be known, if any are; ``x`` in coordinates."""
+    spread = (where.outside(x) / where.unit).std(axis=0)
     return spread >= _LASTING * spread.max()
 
 

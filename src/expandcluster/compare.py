@@ -199,8 +199,7 @@ def _largest_difference(network: Network, truth: Network) -> float:
 def _bars(recovery: object, network: Network) -> tuple[np.ndarray, ...] | None:
     """Error bars shaped as ``W_1, b_1, W_2, ...`` where some parameters of the recovered network have none."""
     bars = getattr(getattr(recovery, "certificate", None), "error_bars", ())
-    fits = [b.shape for b in bars] == [a.shape for pair in zip(network.weights, network.biases, strict=True)
-                                       for a in pair]
+    fits = [b.shape for b in bars] == [a.shape for a in network.arrays]
     return tuple(bars) if fits and any(np.isnan(b).any() for b in bars) else None
 
 
@@ -213,7 +212,7 @@ def _determined_difference(network: Network, truth: Network, bars: tuple[np.ndar
         known[2 * layer + 2] = known[2 * layer + 2][:, list(order)]
     if truth.activation.symmetry.homogeneous:
         network, truth = (rescale(n, 1, 1.0 / _norms(n.weights[0] * known[0])) for n in (network, truth))
-    found, true = ([a for pair in zip(n.weights, n.biases, strict=True) for a in pair] for n in (network, truth))
+    found, true = network.arrays, truth.arrays
     if not any(k.any() for k in known):
         return math.inf
     difference = max(float(np.abs(a - b)[k].max(initial=0.0)) for a, b, k in zip(found, true, known, strict=True))

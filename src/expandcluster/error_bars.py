@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +15,9 @@ from expandcluster.identifiability import analyse
 from expandcluster.networks import Network
 from expandcluster.precision import in_float64
 
-__all__ = ["canonical_parameters", "error_bars", "names_of_undetermined"]
+__all__ = ["LOOSE", "by_layer", "canonical_parameters", "error_bars", "names_of_undetermined", "variance_of_answers"]
+
+LOOSE = 1e-6  # share of a parameter along directions that are not determined, from which it is not
 
 
 @in_float64
@@ -38,16 +42,33 @@ def error_bars(network: Network, samples: Samples, noise: float = 0.0, lasting: 
         return canonical_parameters(*unflatten(theta, network.sizes), network.activation, lasting)
 
     canonical = np.asarray(jax.jacfwd(canonical_of)(theta)) / found.column
-    residual = network(samples.x) - samples.y
-    freedom = max(residual.size - len(theta), 1)
-    variance = max(float(np.sum(residual**2)) / freedom, noise**2 * samples.total_variance / samples.answers)
+    variance = variance_of_answers(network, samples, noise, len(theta))
     inverse = np.where(null, 0.0, 1.0 / np.where(null, 1.0, found.values))
     bars = np.sqrt(variance) * np.linalg.norm(canonical @ vt.T * inverse, axis=1)
-    loose = np.linalg.norm(canonical @ vt.T[:, null], axis=1) > 1e-6 * np.linalg.norm(canonical, axis=1)
+    loose = np.linalg.norm(canonical @ vt.T[:, null], axis=1) > LOOSE * np.linalg.norm(canonical, axis=1)
     bars[loose] = np.nan
-    weights, biases = unflatten(jnp.asarray(bars), network.sizes)
-    arrays = tuple(np.asarray(a) for pair in zip(weights, biases, strict=True) for a in pair)
+    arrays = by_layer(bars, network.sizes)
     return arrays, names_of_undetermined(arrays)
+
+
+def variance_of_answers(network: Network, samples: Samples, noise: float, determined: int) -> float:
+    """Of one answer around what the network says: from the residuals, or from the noise where that is larger.
+
+    Args:
+        network: at a minimum of the loss.
+        samples: of which it is one.
+        noise: standard deviation of the answers' errors relative to their spread.
+        determined: how many parameters the samples determine.
+    """
+    residual = network(samples.x) - samples.y
+    freedom = max(residual.size - determined, 1)
+    return max(float(np.sum(residual**2)) / freedom, noise**2 * samples.total_variance / samples.answers)
+
+
+def by_layer(values: np.ndarray, sizes: Sequence[int]) -> tuple[np.ndarray, ...]:
+    """A number for each parameter ``(parameters,)`` as arrays ``W_1, b_1, W_2, ...``."""
+    weights, biases = unflatten(jnp.asarray(values), sizes)
+    return tuple(np.array(a) for pair in zip(weights, biases, strict=True) for a in pair)
 
 
 def canonical_parameters(weights: list[jax.Array], biases: list[jax.Array], activation: Activation,

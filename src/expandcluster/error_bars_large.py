@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import eigh
 
-from expandcluster.error_bars import canonical_parameters
+from expandcluster.error_bars import LOOSE, by_layer, canonical_parameters, variance_of_answers
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.expand.normal_matrix import normal_matrix
 from expandcluster.expand.population import Samples
@@ -26,7 +26,6 @@ from expandcluster.queries.coordinates import Coordinates
 __all__ = ["large_error_bars"]
 
 _NULL = 1e-14  # eigenvalues of the scaled matrix below this share of the largest are zero
-_LOOSE = 1e-6  # share of a parameter along directions that are not determined, from which it is not
 _BATCH = 128  # directions followed at once
 
 
@@ -56,7 +55,7 @@ def large_error_bars(network: Network, where: Coordinates, samples: Samples, noi
     null = values <= _NULL * values[-1]
     vectors /= scale[:, None]  # to the network's own parameters
     spread = np.where(null, 0.0, 1.0 / np.sqrt(np.where(null, 1.0, values)))
-    theta = flatten([jnp.asarray(w) for w in network.weights], [jnp.asarray(b) for b in network.biases])
+    theta = flatten(network.weights, network.biases)
     canonical = functools.partial(_canonical, network, where, lasting)
     follow = jax.jit(jax.vmap(lambda v: jax.jvp(canonical, (theta,), (v,))[1]))
     size = len(np.asarray(follow(jnp.zeros((1, len(theta)))))[0])
@@ -67,34 +66,27 @@ def large_error_bars(network: Network, where: Coordinates, samples: Samples, noi
         variance += spread[part] ** 2 @ squares
         loose += null[part].astype(float) @ squares
         whole += squares.sum(axis=0)
-    residual = network(samples.x) - samples.y
-    freedom = max(residual.size - int((~null).sum()), 1)
-    unit = max(float(np.sum(residual**2)) / freedom, noise**2 * samples.total_variance / samples.answers)
-    bars = np.sqrt(unit * variance)
-    bars[np.sqrt(loose) > _LOOSE * np.sqrt(whole)] = np.nan
-    sizes = (len(where.unit), *network.sizes[1:])
-    weights, biases = unflatten(jnp.asarray(bars), sizes)
-    arrays = [np.array(a) for pair in zip(weights, biases, strict=True) for a in pair]
-    _outside(arrays, where)
-    return tuple(arrays)
+    bars = np.sqrt(variance_of_answers(network, samples, noise, int((~null).sum())) * variance)
+    bars[np.sqrt(loose) > LOOSE * np.sqrt(whole)] = np.nan
+    arrays = by_layer(bars, (len(where.unit), *network.sizes[1:]))
+    _mark_outside(arrays, where)
+    return arrays
 
 
-def _outside(arrays: list[np.ndarray], where: Coordinates) -> None:
-    """Marks what the coordinates leave out: weights on inputs that are not in their span, and the biases with them."""
+def _mark_outside(arrays: tuple[np.ndarray, ...], where: Coordinates) -> None:
+    """Mark what the coordinates leave out: weights on inputs that are not in their span, and the biases with them."""
     if where.basis is None:
         return
     inside = np.sum(where.basis**2, axis=1)
-    arrays[0][:, 1.0 - inside > _LOOSE**2] = np.nan
+    arrays[0][:, 1.0 - inside > LOOSE**2] = np.nan
     center = where.center / where.unit
     left = center - where.basis @ (where.basis.T @ center)
-    if np.linalg.norm(left) > _LOOSE * np.linalg.norm(center):
+    if np.linalg.norm(left) > LOOSE * np.linalg.norm(center):
         arrays[1][:] = np.nan
 
 
 def _canonical(network: Network, where: Coordinates, lasting: np.ndarray | None, theta: jax.Array) -> jax.Array:
     """Parameters on the teacher's inputs in canonical form."""
     weights, biases = unflatten(theta, network.sizes)
-    first = weights[0] if where.basis is None else weights[0] @ where.basis.T
-    first = first / where.unit
-    weights, biases = [first, *weights[1:]], [biases[0] - first @ where.center, *biases[1:]]
+    weights[0], biases[0] = where.lift_layer(weights[0], biases[0])
     return canonical_parameters(weights, biases, network.activation, lasting)

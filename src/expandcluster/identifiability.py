@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.expand.gauss_newton import flatten, unflatten
+from expandcluster.expand.gauss_newton import flatten, network_from, unflatten
 from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
 
@@ -43,7 +43,7 @@ class Spectrum:
 @in_float64
 def analyse(network: Network, x: np.ndarray) -> Spectrum:
     """The spectrum of a network on inputs ``(samples, inputs)``."""
-    theta = flatten([jnp.asarray(w) for w in network.weights], [jnp.asarray(b) for b in network.biases])
+    theta = flatten(network.weights, network.biases)
     triangle = _triangle(network, theta, x[_off_kinks(network, x)])
     column = np.linalg.norm(triangle, axis=0)
     column[column <= _DEAD * column.max(initial=0.0)] = 0.0
@@ -71,9 +71,7 @@ def open_variants(network: Network, x: np.ndarray, most: int, size: float = 0.3)
         step = row / spectrum.column
         step = step * unit / np.abs(step).max()
         for way in (step, -step):
-            weights, biases = unflatten(spectrum.theta + way, network.sizes)
-            variants.append(Network(tuple(map(np.asarray, weights)), tuple(map(np.asarray, biases)),
-                                    network.activation))
+            variants.append(network_from(spectrum.theta + way, network))
     return variants
 
 

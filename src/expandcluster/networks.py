@@ -73,9 +73,14 @@ class Network:
         return self.sizes[1:-1]
 
     @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """All weights and biases in the order ``W_1, b_1, W_2, ...``."""
+        return tuple(a for pair in zip(self.weights, self.biases, strict=True) for a in pair)
+
+    @property
     def parameters(self) -> int:
         """Number of weights and biases."""
-        return sum(w.size + b.size for w, b in zip(self.weights, self.biases, strict=True))
+        return sum(a.size for a in self.arrays)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Outputs ``(samples, outputs)`` for inputs ``(samples, inputs)``, in float64."""
@@ -155,8 +160,8 @@ def concatenate(populations: Sequence[Population]) -> Population:
     return jax.tree.map(lambda *a: np.concatenate([np.asarray(x) for x in a]), *populations)
 
 
-def stack(networks: Sequence[Network], sizes: Sequence[int]) -> Population:
-    """Networks as one population of layer sizes ``sizes``, padded with pruned neurons.
+def stack(networks: Sequence[Network], sizes: Sequence[int] | None = None) -> Population:
+    """Networks as one population of layer sizes ``sizes``, padded with pruned neurons; as few as that takes by default.
 
     Example:
         >>> small = Network((np.ones((1, 2)), np.ones((1, 1))), (np.zeros(1), np.zeros(1)), "tanh")
@@ -164,6 +169,8 @@ def stack(networks: Sequence[Network], sizes: Sequence[int]) -> Population:
         [[True, False, False]]
     """
     n = len(networks)
+    if sizes is None:
+        sizes = [max(layer) for layer in zip(*(network.sizes for network in networks), strict=True)]
     weights = [np.zeros((n, out, into)) for into, out in itertools.pairwise(sizes)]
     biases = [np.zeros((n, out)) for out in sizes[1:]]
     alive = [np.zeros((n, hidden), bool) for hidden in sizes[1:-1]]

@@ -17,7 +17,7 @@ from expandcluster.data.files import explained, is_pickle, start_of, unzipped
 from expandcluster.data.idx import is_idx, read_idx
 from expandcluster.errors import BadInput
 
-__all__ = ["Inputs", "image_shape", "numbers", "read_array", "read_both", "read_inputs", "rows"]
+__all__ = ["Inputs", "image_shape", "numbers", "plain", "read_array", "read_both", "read_inputs", "rows"]
 
 _FORMATS = (".npy, .npz, .csv, .parquet, idx (also .gz), CIFAR's binary version (.tar.gz, .bin), or a folder of .png "
             "or .jpg images")
@@ -138,11 +138,7 @@ def numbers(array: Any, what: str) -> np.ndarray:
         BadInput: it holds something else.
     """
     try:
-        array = np.asarray(array)
-        if array.dtype.kind == "c":
-            raise TypeError("complex numbers")
-        if array.dtype.kind not in "fiub":
-            array = array.astype(np.float64)
+        array = plain(array)
     except (TypeError, ValueError) as error:
         raise BadInput(what, got=f"rows of different length, or what is no number ({error})",
                        expected="an array of numbers", remedy="Give every row the same number of numbers.") from error
@@ -152,6 +148,18 @@ def numbers(array: Any, what: str) -> np.ndarray:
         raise BadInput(what, got=f"an array of shape {array.shape}", expected="rows of numbers (samples, columns)",
                        remedy="Give one row for every sample.")
     return np.asarray(array)
+
+
+def plain(value: Any) -> np.ndarray:
+    """An array of real numbers, whatever its shape.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    array = np.asarray(value)
+    if array.dtype.kind == "c":
+        raise TypeError("complex numbers")
+    return array if array.dtype.kind in "fiub" else array.astype(np.float64)
 
 
 def _split(path: str | os.PathLike[str], member: str | None) -> tuple[Path, str | None]:

@@ -63,9 +63,8 @@ def adam(population: Population, samples: Samples, activation: Activation, optio
     end = End(*(np.concatenate(part) for part in zip(*groups, strict=True)))
     trained = with_parameters(population, np.asarray(end.theta))
     norm, relative = np.asarray(end.gradient_norm), np.asarray(end.loss)
-    batch = min(training.options.batch, len(samples.x))
     curve = Curve(end.curve, np.asarray(end.stride))
-    curves = curve_points(curve, np.asarray(end.steps), relative, each=len(samples.x) // batch)
+    curves = curve_points(curve, np.asarray(end.steps), relative, each=len(samples.x) // training.batch)
     return TrainedPopulation(trained, np.asarray(end.status), relative, norm, np.asarray(end.steps), curves)
 
 
@@ -82,6 +81,11 @@ class _Training:
     options: AdamOptions
     seed: int
 
+    @property
+    def batch(self) -> int:
+        """Samples in a mini-batch."""
+        return min(self.options.batch, len(self.x))
+
     def begin(self, theta: jax.Array, free: jax.Array) -> _State:
         students = len(theta)
         memory, relative = jax.vmap(optax.scale_by_adam().init)(theta), self._relative(theta)
@@ -90,8 +94,7 @@ class _Training:
                       np.random.default_rng(self.seed), jax.vmap(Curve.start)(jnp.asarray(relative)))
 
     def go_on(self, state: _State, free: jax.Array, steps: int) -> _State:
-        n, options = len(self.x), self.options
-        batch = min(options.batch, n)
+        n, batch, options = len(self.x), self.batch, self.options
         theta, memory, relative, rate, best, waited, taken, epoch, shuffling, curve = state
         for _ in range(steps):
             active = self._active(relative, rate)

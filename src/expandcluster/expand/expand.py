@@ -147,11 +147,7 @@ def samples_for(source: Source, sizes: Sequence[int]) -> Samples:
     queries = source.options
     wanted = math.ceil(queries.per_parameter * parameter_count(sizes) / sizes[-1])
     samples = source.samples(max(queries.least_samples, wanted))
-    return samples if fits(tuple(sizes), LMOptions()) else _roughly(samples)
-
-
-def _roughly(samples: Samples) -> Samples:
-    return dataclasses.replace(samples, floor=max(samples.floor, _ROUGH))
+    return samples if fits(sizes) else dataclasses.replace(samples, floor=max(samples.floor, _ROUGH))
 
 
 def _enough(samples: Samples, sizes: Sequence[int]) -> bool:
@@ -165,7 +161,7 @@ def _affordable(samples: Samples, sizes: Sequence[int], options: ExpandOptions, 
 
     Smooth students of a wrong shape creep close to the floor at any width, and ever wider ones take ever longer.
     """
-    if not fits(tuple(sizes), LMOptions()):  # as much for every width, the narrowest are cheap
+    if not fits(sizes):  # as much for every width, the narrowest are cheap
         return _enough(samples, sizes) and matrix_free_work(sizes, len(samples.x)) <= _MOST_INEXACT
     if failed == 0:
         most = _MOST_WORK
@@ -235,7 +231,7 @@ class _Pool:
             smooth_path: bool) -> float:
         """Train a wave of students of ``sizes``, prune them, keep those at the floor; returns the best loss."""
         students = options.students
-        if not fits(sizes, LMOptions()):
+        if not fits(sizes):
             students = min(students, _PAIR)
         elif parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
             students = min(students, max(_PAIR, options.enough - len(self.floor_networks)))
@@ -273,7 +269,7 @@ class _Pool:
                ) -> tuple[list[Network], np.ndarray]:
         if not options.prune:
             return [wave.population.network(s, self.activation) for s in range(wave.population.students)], wave.loss
-        how = _PRUNE if fits(wave.population.sizes, LMOptions()) else _PRUNE_ROUGHLY
+        how = _PRUNE if fits(wave.population.sizes) else _PRUNE_ROUGHLY
         return prune(wave, samples, self.activation,
                      lambda population, data: levenberg_marquardt(population, data, self.activation, how),
                      self.least, skip=wave.loss <= samples.floor if self._as_they_are(wave.population.sizes) else None)
@@ -314,7 +310,7 @@ class _Pool:
         Those are not pruned, or pruned to sizes of no meaning: clustering tells which neurons are the teacher's. So it
         does of students that were trained and pruned roughly.
         """
-        rough = any(not fits(n.sizes, LMOptions()) for n in self.floor_networks)
+        rough = any(not fits(n.sizes) for n in self.floor_networks)
         if rough or self.activation.negative_slope is not None:
             return len(self.floor_networks)
         return Counter(n.hidden_sizes for n in self.floor_networks)[self.smallest()]

@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.networks import Array
+from expandcluster.networks import Array, Network
 
-__all__ = ["activities", "assemble", "bytes_per_sample", "flatten", "gram", "gram_parts", "loss", "parameter_count",
-           "sensitivities", "step_work", "unflatten"]
+__all__ = ["activities", "assemble", "bytes_per_sample", "flatten", "gram", "gram_parts", "loss", "network_from",
+           "parameter_count", "sensitivities", "step_work", "unflatten"]
 
 Parts = tuple[tuple[jax.Array, ...], ...]
 
@@ -66,8 +66,14 @@ def unflatten(theta: jax.Array, sizes: Sequence[int]) -> tuple[list[jax.Array], 
     return weights, biases
 
 
+def network_from(theta: jax.Array, like: Network) -> Network:
+    """A network of the shape and activation of ``like`` with other parameters."""
+    weights, biases = unflatten(theta, like.sizes)
+    return Network(tuple(map(np.asarray, weights)), tuple(map(np.asarray, biases)), like.activation)
+
+
 def activities(theta: jax.Array, sizes: Sequence[int], activation: Activation, x: jax.Array,
-                sharpness: jax.Array | None) -> tuple[list[jax.Array], list[jax.Array], jax.Array]:
+               sharpness: jax.Array | None) -> tuple[list[jax.Array], list[jax.Array], jax.Array]:
     """Inputs of each layer with a one appended, slopes of each hidden layer, and the outputs.
 
     Samples are the last axis here and below: rows are then copied, not gathered.
@@ -146,7 +152,7 @@ def assemble(parts: Parts, sizes: Sequence[int]) -> jax.Array:
 
 
 def sensitivities(weights: Sequence[jax.Array], slopes: Sequence[jax.Array],
-                   present: jax.Array) -> list[jax.Array]:
+                  present: jax.Array) -> list[jax.Array]:
     """Derivatives ``(outputs, hidden, samples)`` of the outputs by each hidden preactivation."""
     deltas: list[jax.Array] = []
     for w, slope in zip(weights[:0:-1], slopes[::-1], strict=True):

@@ -1,15 +1,13 @@
 """Levenberg-Marquardt for a population: (J'J + lambda I) step = -J'r, damping by Nielsen's rule.
 
-The gain ratio rho = (actual fall of the loss) / (predicted fall) sets the damping
-(Madsen, Nielsen, Tingleff 2004, Methods for non-linear least squares problems, section 3.2):
-lambda <- lambda max(1/3, 1 - (2 rho - 1)^3) after a success; lambda <- lambda nu, nu <- 2 nu after
-a failure. lambda I and not lambda diag(J'J): it converges from more starts.
+See damping.py for that rule. lambda I and not lambda diag(J'J): it converges from more starts.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from expandcluster.activations import Activation
+from expandcluster.expand.damping import Limits, damped, watched
 from expandcluster.expand.each_student import Chunks, chunks, each_student
 from expandcluster.expand.gauss_newton import assemble, bytes_per_sample, gram_parts, loss, parameter_count
 from expandcluster.expand.loss_curve import KEPT, Curve
@@ -29,7 +28,7 @@ from expandcluster.precision import in_float64
 
 __all__ = ["fits", "levenberg_marquardt"]
 
-_CREEPING, _CREEPING_STEPS = 0.1, 20  # see LMOptions.creep
+_OPTIONS = LMOptions()
 _MOST_PAIRS = 2**20  # bytes of the products of pairs of a layer's inputs for one sample
 
 Chunk = tuple[jax.Array, jax.Array, jax.Array]  # x, y, present
@@ -79,15 +78,13 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
         return matrix_free(population, samples, activation, options, seed=seed, sharpness=sharpness)
     total = samples.total_variance or 1.0
     training = _Training(
-        samples=chunks(samples, sizes, options.memory), target=samples.floor * total,
-        sharpness=None if sharpness is None else np.float64(sharpness), damping=options.damping, steps=options.steps,
-        patience=options.patience, progress=options.progress, creep=(options.creep or 0.0) * total, sizes=sizes,
-        activation=activation,
+        samples=chunks(samples, sizes, options.memory), limits=Limits.of(options, samples, total),
+        sharpness=None if sharpness is None else np.float64(sharpness), sizes=sizes, activation=activation,
     )
     return each_student(training, population, samples, unit=1.0 / total)
 
 
-def fits(sizes: tuple[int, ...], options: LMOptions) -> bool:
+def fits(sizes: Sequence[int], options: LMOptions = _OPTIONS) -> bool:
     """Whether the matrix J'J of one student of these layer sizes is made.
 
     It must not be larger than the options allow; and where layers have hundreds of inputs, whose products of pairs it
@@ -101,13 +98,8 @@ class _Training:
     """One student from start to end; the loss is the sum of squared errors."""
 
     samples: Chunks
-    target: float
+    limits: Limits
     sharpness: np.float64 | None
-    damping: float
-    steps: int
-    patience: int
-    progress: float
-    creep: float
     sizes: tuple[int, ...]
     activation: Activation
 
@@ -119,12 +111,12 @@ class _Training:
                            mark=zero + np.inf, marked_at=zero.astype(int))
 
     def go_on(self, state: _State, free: jax.Array, steps: int) -> _State:
-        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return _advance(state, free, more=steps, most=given.pop("steps"), **given)
+        return _advance(state, free, steps, samples=self.samples, limits=self.limits, sharpness=self.sharpness,
+                        sizes=self.sizes, activation=self.activation)
 
     def ended(self, state: _State, free: jax.Array) -> End | None:
         stop = np.asarray(state.stop)
-        if np.any(state.fresh) or not np.all(stop | (np.asarray(state.step) >= self.steps)):
+        if np.any(state.fresh) or not np.all(stop | (np.asarray(state.step) >= self.limits.steps)):
             return None
         status = np.where(stop, Status.STALLED, Status.STEPS)
         norm = 2 * np.linalg.norm(np.asarray(state.gradient), axis=-1)
@@ -149,15 +141,14 @@ class _Training:
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"), donate_argnames="state")
-def _advance(state: _State, free: jax.Array, *, more: jax.Array, most: jax.Array, samples: Chunks, target: jax.Array,
-             sharpness: jax.Array | None, damping: jax.Array, patience: jax.Array, progress: jax.Array,
-             creep: jax.Array, sizes: tuple[int, ...], activation: Activation) -> _State:
-    """So many ``more`` steps, ``most`` in all.
+def _advance(state: _State, free: jax.Array, more: jax.Array, *, samples: Chunks, limits: Limits,
+             sharpness: jax.Array | None, sizes: tuple[int, ...], activation: Activation) -> _State:
+    """So many ``more`` steps, within the limits.
 
     A fresh state is first completed by the program that completes a step, so that it is the same to the last bit.
     """
     x, y, present = samples
-    until = jnp.minimum(state.step + more, most)
+    until = jnp.minimum(state.step + more, limits.steps)
 
     def full_loss(theta: jax.Array) -> jax.Array:
         def add(total: jax.Array, chunk: Chunk) -> tuple[jax.Array, None]:
@@ -184,24 +175,19 @@ def _advance(state: _State, free: jax.Array, *, more: jax.Array, most: jax.Array
         lam = jnp.maximum(state.damping, 1e-16 * largest)
         trial, lost, predicted = jax.lax.cond(state.fresh, lambda: (state.theta, state.loss, jnp.ones(())),
                                               lambda: step_from(state, lam, largest))
-        gain = (state.loss - lost) / jnp.maximum(predicted, 1e-300)
         accept = jnp.isfinite(lost) & (lost < state.loss)
-        shrink = jnp.maximum(1.0 / 3.0, 1.0 - (2.0 * jnp.minimum(gain, 1.0) - 1.0) ** 3)
+        after, growth = damped(lam, state.growth, state.loss - lost, predicted, accept)
         theta, lost, gradient, matrix = jax.lax.cond(
             accept | state.fresh,
             lambda: (trial, *full_gram(trial)),
             lambda: (state.theta, state.loss, state.gradient, state.gram),
         )
         step = jnp.where(state.fresh, state.step, state.step + 1)
-        creeps = lost < creep
-        moved = lost < jnp.where(creeps, _CREEPING, 1.0 - progress) * state.mark
-        wait = jnp.where(creeps, jnp.minimum(_CREEPING_STEPS, patience), patience)
-        mark, marked_at = jnp.where(moved, lost, state.mark), jnp.where(moved, step, state.marked_at)
-        stays = jnp.where(state.damping > 0, state.damping, damping * jnp.max(jnp.diagonal(matrix)))
-        lam = jnp.where(state.fresh, stays, jnp.where(accept, lam * shrink, lam * state.growth))
-        growth = jnp.where(state.fresh, state.growth, jnp.where(accept, 2.0, 2.0 * state.growth))
-        stuck = ~state.fresh & ((step - marked_at >= wait) | (lam > 1e16 * largest))
-        stop = (lost <= target) | stuck | ~jnp.isfinite(lost)
+        mark, marked_at, waited = watched(lost, step, state.mark, state.marked_at, limits)
+        stays = jnp.where(state.damping > 0, state.damping, limits.damping * jnp.max(jnp.diagonal(matrix)))
+        lam, growth = jnp.where(state.fresh, stays, after), jnp.where(state.fresh, state.growth, growth)
+        stuck = ~state.fresh & (waited | (lam > 1e16 * largest))
+        stop = (lost <= limits.target) | stuck | ~jnp.isfinite(lost)
         return _State(theta, lost, gradient, matrix, lam, growth, step, mark, marked_at, stop,
                       state.curve.after(step, lost), jnp.zeros((), bool))
 

@@ -3,8 +3,7 @@
 Every step solves (J'J + lambda I) step = -J'r by conjugate gradients, each of whose iterations costs about
 four passes of the samples through the student. They are preconditioned by Kronecker factors (Martens and Grosse 2015):
 J'J is nearly block diagonal with one block for each layer, the Kronecker product of A, the second moments of the
-layer's inputs, and S, those of the derivatives of the outputs by its preactivations. Damping is Nielsen's,
-as in levenberg_marquardt.py.
+layer's inputs, and S, those of the derivatives of the outputs by its preactivations. For lambda see damping.py.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from expandcluster.activations import Activation
+from expandcluster.expand.damping import Limits, Number, damped, watched
 from expandcluster.expand.each_student import each_student
 from expandcluster.expand.gauss_newton import activities, parameter_count, sensitivities, unflatten
 from expandcluster.expand.loss_curve import Curve
@@ -34,11 +34,18 @@ __all__ = ["matrix_free", "matrix_free_work"]
 _INNER = 60  # most iterations of conjugate gradients in a step
 _INEXACT = 1e-2  # they end when the residual is this share of the gradient, in the norm of the preconditioner
 _PATIENCE = 15  # at most: a step here is worth several with the matrix
-_CREEPING, _CREEPING_STEPS = 0.1, 20  # see LMOptions.creep
 
 Factors = list[tuple[jax.Array, jax.Array, jax.Array, jax.Array]]  # eigenvalues and vectors of A and S of each layer
 
 Linear = Callable[[jax.Array], jax.Array]
+
+
+class _Problem(NamedTuple):
+    x: jax.Array
+    y: jax.Array
+    first: tuple[jax.Array, jax.Array]  # eigenvalues and vectors of A of the first layer
+    total: Number  # squares of the centred answers
+    sharpness: jax.Array | None
 
 
 class _State(NamedTuple):
@@ -78,15 +85,15 @@ def matrix_free(population: Population, samples: Samples, activation: Activation
         The trained students, each with status, relative loss, gradient norm and steps.
     """
     options = options or LMOptions()
-    total = samples.total_variance or 1.0
+    limits, total = Limits.of(options, samples, 1.0), samples.total_variance or 1.0
     x = jnp.asarray(samples.x)
     ones = jnp.ones((len(x), 1))
     first = _eigen(jnp.concatenate([x, ones], axis=1))
     training = _Training(
-        x=x, y=jnp.asarray(samples.y), first=first, total=total, target=samples.floor,
-        sharpness=None if sharpness is None else np.float64(sharpness), damping=options.damping, steps=options.steps,
-        patience=min(options.patience, _PATIENCE), progress=options.progress, creep=options.creep or 0.0,
-        sizes=population.sizes, activation=activation,
+        problem=_Problem(x, jnp.asarray(samples.y), first, total,
+                         None if sharpness is None else jnp.asarray(sharpness)),
+        limits=limits._replace(patience=min(options.patience, _PATIENCE)), sizes=population.sizes,
+        activation=activation,
     )
     return each_student(training, population, samples, unit=1.0)
 
@@ -95,33 +102,23 @@ def matrix_free(population: Population, samples: Samples, activation: Activation
 class _Training:
     """One student from start to end; the loss is the relative one."""
 
-    x: jax.Array
-    y: jax.Array
-    first: tuple[jax.Array, jax.Array]
-    total: float
-    target: float
-    sharpness: np.float64 | None
-    damping: float
-    steps: int
-    patience: int
-    progress: float
-    creep: float
+    problem: _Problem
+    limits: Limits
     sizes: tuple[int, ...]
     activation: Activation
 
     def begin(self, theta: jax.Array, free: jax.Array) -> _State:
-        one = functools.partial(_begin, x=self.x, y=self.y, first=self.first, total=self.total, target=self.target,
-                                sharpness=self.sharpness, damping=self.damping, sizes=self.sizes,
+        one = functools.partial(_begin, problem=self.problem, limits=self.limits, sizes=self.sizes,
                                 activation=self.activation)
         return one(theta) if theta.ndim == 1 else jax.vmap(one)(theta)
 
     def go_on(self, state: _State, free: jax.Array, steps: int) -> _State:
-        given = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "damping"}
-        return _advance(state, free, more=steps, most=given.pop("steps"), **given)
+        return _advance(state, free, steps, problem=self.problem, limits=self.limits, sizes=self.sizes,
+                        activation=self.activation)
 
     def ended(self, state: _State, free: jax.Array) -> End | None:
         stop = np.asarray(state.stop)
-        if not np.all(stop | (np.asarray(state.step) >= self.steps)):
+        if not np.all(stop | (np.asarray(state.step) >= self.limits.steps)):
             return None
         status = np.where(stop, Status.STALLED, Status.STEPS)
         return End(np.asarray(state.theta), np.asarray(state.loss), 2 * np.asarray(state.gradient_norm),
@@ -134,40 +131,37 @@ class _Training:
         return _State(**{name: jnp.asarray(a) for name, a in stored.items()})
 
 
-def _residual(theta: jax.Array, x: jax.Array, y: jax.Array, total: jax.Array, sharpness: jax.Array | None,
-              sizes: tuple[int, ...], activation: Activation) -> jax.Array:
+def _residual(theta: jax.Array, problem: _Problem, sizes: tuple[int, ...], activation: Activation) -> jax.Array:
     weights, biases = unflatten(theta, sizes)
-    return (forward(weights, biases, activation, x, sharpness) - y) / jnp.sqrt(total)
+    outputs = forward(weights, biases, activation, problem.x, problem.sharpness)
+    return (outputs - problem.y) / jnp.sqrt(problem.total)
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
-def _begin(theta: jax.Array, *, x: jax.Array, y: jax.Array, first: tuple[jax.Array, jax.Array], total: jax.Array,
-           target: jax.Array, sharpness: jax.Array | None, damping: jax.Array, sizes: tuple[int, ...],
-           activation: Activation) -> _State:
-    lost = jnp.sum(_residual(theta, x, y, total, sharpness, sizes, activation) ** 2)
+def _begin(theta: jax.Array, *, problem: _Problem, limits: Limits, sizes: tuple[int, ...], activation: Activation
+           ) -> _State:
+    lost = jnp.sum(_residual(theta, problem, sizes, activation) ** 2)
     largest = jnp.max(jnp.stack([e_a.max() * e_s.max() for e_a, _, e_s, _ in
-                                 _factors(theta, x, sizes, activation, sharpness, first, total)]))
-    curve = Curve.start(lost)
-    return _State(theta, lost, jnp.asarray(jnp.inf), damping * largest, largest, jnp.asarray(2.0), jnp.asarray(0), lost,
-                  jnp.asarray(0), (lost <= target) | ~jnp.isfinite(lost), curve.losses, jnp.asarray(curve.stride))
+                                 _factors(theta, problem, sizes, activation)]))
+    return _State(theta, lost, jnp.asarray(jnp.inf), jnp.asarray(limits.damping * largest), largest, jnp.asarray(2.0),
+                  jnp.asarray(0), lost, jnp.asarray(0), (lost <= limits.target) | ~jnp.isfinite(lost),
+                  *Curve.start(lost))
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
-def _advance(state: _State, free: jax.Array, *, more: jax.Array, most: jax.Array, x: jax.Array, y: jax.Array,
-             first: tuple[jax.Array, jax.Array], total: jax.Array, target: jax.Array, sharpness: jax.Array | None,
-             patience: jax.Array, progress: jax.Array, creep: jax.Array, sizes: tuple[int, ...],
-             activation: Activation) -> _State:
-    """So many ``more`` steps, ``most`` in all."""
-    until = jnp.minimum(state.step + more, most)
+def _advance(state: _State, free: jax.Array, more: jax.Array, *, problem: _Problem, limits: Limits,
+             sizes: tuple[int, ...], activation: Activation) -> _State:
+    """So many ``more`` steps, within the limits."""
+    until = jnp.minimum(state.step + more, limits.steps)
 
     def residual(theta: jax.Array) -> jax.Array:
-        return _residual(theta, x, y, total, sharpness, sizes, activation)
+        return _residual(theta, problem, sizes, activation)
 
     def advance(state: _State) -> _State:
         r, jacobian = jax.linearize(residual, state.theta)
         _, transposed = jax.vjp(residual, state.theta)
         gradient = transposed(r)[0] * free
-        factors = _factors(state.theta, x, sizes, activation, sharpness, first, total)
+        factors = _factors(state.theta, problem, sizes, activation)
         lam = state.damping
 
         def product(v: jax.Array) -> jax.Array:
@@ -176,19 +170,15 @@ def _advance(state: _State, free: jax.Array, *, more: jax.Array, most: jax.Array
         move, predicted = _solve(product, lambda v: _precondition(v, factors, sizes, lam) * free, gradient, lam)
         trial = state.theta + move
         lost = jnp.sum(residual(trial) ** 2)
-        gain = (state.loss - lost) / jnp.maximum(predicted, 1e-300)
         accept = jnp.isfinite(lost) & (lost < state.loss)
-        shrink = jnp.maximum(1.0 / 3.0, 1.0 - (2.0 * jnp.minimum(gain, 1.0) - 1.0) ** 3)
+        lam, growth = damped(lam, state.growth, state.loss - lost, predicted, accept)
+        lam = jnp.maximum(lam, 1e-16 * state.largest)
         step, now = state.step + 1, jnp.where(accept, lost, state.loss)
-        creeps = now < creep
-        moved = now < jnp.where(creeps, _CREEPING, 1.0 - progress) * state.mark
-        wait = jnp.where(creeps, jnp.minimum(_CREEPING_STEPS, patience), patience)
-        mark, marked_at = jnp.where(moved, now, state.mark), jnp.where(moved, step, state.marked_at)
-        lam = jnp.maximum(jnp.where(accept, lam * shrink, lam * state.growth), 1e-16 * state.largest)
-        stop = (now <= target) | (step - marked_at >= wait) | (lam > 1e16 * state.largest)
+        mark, marked_at, waited = watched(now, step, state.mark, state.marked_at, limits)
+        stop = (now <= limits.target) | waited | (lam > 1e16 * state.largest)
         curve = Curve(state.curve, state.stride).after(step, now)
         return _State(jnp.where(accept, trial, state.theta), now, jnp.linalg.norm(gradient), lam, state.largest,
-                      jnp.where(accept, 2.0, 2.0 * state.growth), step, mark, marked_at, stop, *curve)
+                      growth, step, mark, marked_at, stop, *curve)
 
     return jax.lax.while_loop(lambda s: ~s.stop & (s.step < until), advance, state)
 
@@ -213,9 +203,9 @@ def _solve(product: Linear, precondition: Linear, gradient: jax.Array, lam: jax.
     return move, -jnp.vdot(gradient, move) + lam * jnp.vdot(move, move) + jnp.vdot(r, move)
 
 
-def _factors(theta: jax.Array, x: jax.Array, sizes: Sequence[int], activation: Activation,
-             sharpness: jax.Array | None, first: tuple[jax.Array, jax.Array], total: jax.Array) -> Factors:
+def _factors(theta: jax.Array, problem: _Problem, sizes: Sequence[int], activation: Activation) -> Factors:
     """Eigenvalues and vectors of both Kronecker factors of each layer's block of J'J."""
+    x, _, first, total, sharpness = problem
     inputs, slopes, _ = activities(theta, sizes, activation, x, sharpness)
     weights, _ = unflatten(theta, sizes)
     moments = [first, *(_eigen(h.T) for h in inputs[1:])]

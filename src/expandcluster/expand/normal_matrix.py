@@ -35,7 +35,7 @@ def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
         x: inputs ``(samples, inputs)``.
     """
     hidden, width = network.sizes[1], network.sizes[0] + 1
-    above = flatten([jnp.asarray(w) for w in network.weights[1:]], [jnp.asarray(b) for b in network.biases[1:]])
+    above = flatten(network.weights[1:], network.biases[1:])
     first = hidden * width
     matrix = np.zeros((network.parameters, network.parameters))
     blocks = matrix[:first, :first].reshape(hidden, width, hidden, width)

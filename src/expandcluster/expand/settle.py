@@ -40,7 +40,7 @@ def settle(students: Students, source: Source, activation: Activation, progress:
     """
     if source.given is not None and source.floor > _NOISY and students.at_floor:
         return _at_their_minima(students, source, activation)
-    if not source.chosen or any(not fits(n.sizes, LMOptions()) for n in students.networks):
+    if not source.chosen or any(not fits(n.sizes) for n in students.networks):
         return students
     unpruned = any(clustered_unpruned(activation, n.sizes) for n in students.networks)
     for round_ in range(_FEW_ROUNDS if unpruned else _ROUNDS):
@@ -52,8 +52,7 @@ def settle(students: Students, source: Source, activation: Activation, progress:
         if not len(answers):
             break
         samples = source.samples(students.samples)
-        sizes = tuple(max(n.sizes[i] for n in networks) for i in range(len(networks[0].sizes)))
-        trained = levenberg_marquardt(stack(networks, sizes), samples, activation, _OPTIONS)
+        trained = levenberg_marquardt(stack(networks), samples, activation, _OPTIONS)
         order = [int(s) for s in np.argsort(trained.loss, kind="stable") if trained.loss[s] <= samples.floor]
         progress(Event("settle", f"{len(answers)} inputs on which students differ: {len(order)} of {len(networks)} "
                        "learn the answers", {"disputed": len(answers), "students": len(order)}))
@@ -69,11 +68,10 @@ def settle(students: Students, source: Source, activation: Activation, progress:
 def _at_their_minima(students: Students, source: Source, activation: Activation) -> Students:
     """Students of noisy answers, trained on below the floor: there they agree, and nothing more can be asked."""
     networks = students.networks[: students.at_floor]
-    if any(not fits(n.sizes, LMOptions()) for n in networks):
+    if any(not fits(n.sizes) for n in networks):
         return students
     samples = dataclasses.replace(source.samples(students.samples), floor=0.0)
-    sizes = tuple(max(n.sizes[i] for n in networks) for i in range(len(networks[0].sizes)))
-    trained = levenberg_marquardt(stack(networks, sizes), samples, activation, _OPTIONS)
+    trained = levenberg_marquardt(stack(networks), samples, activation, _OPTIONS)
     better = tuple(trained.population.network(s, activation) for s in range(len(networks)))
     return dataclasses.replace(students, networks=better + students.networks[students.at_floor :],
                                losses=np.concatenate([trained.loss, students.losses[students.at_floor :]]))

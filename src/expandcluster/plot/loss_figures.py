@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from expandcluster.plot.style import COLORS, GREY, INK, axes_for, finish, legend_above, note, whole_numbers
+from expandcluster.plot.style import (
+    COLORS,
+    GREY,
+    LEAST_LOSS,
+    axes_for,
+    finish,
+    floor_lines,
+    legend_above,
+    note,
+    whole_numbers,
+)
 from expandcluster.results import Recovery
 
 if TYPE_CHECKING:
@@ -15,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["imitating", "loss_curves"]
 
-_LEAST = 1e-40  # losses of zero are drawn here
 _MANY = 150  # students from which on lines are thin, and drawn as pixels
 
 
@@ -57,19 +66,12 @@ def loss_curves(recovery: Recovery, ax: Axes | None = None) -> Axes:
         _draw(ax, recovery, students, curves, line, color, marker)
         handles.append(Line2D([], [], color=color, linestyle=line, linewidth=0.9, marker=marker, markersize=3.5,
                               label=f"{label} ({len(students):,})"))
-    low = [_LEAST]
-    if recovery.floor > 0:
-        handles.append(ax.axhline(recovery.floor, color=INK, linestyle=(0, (1, 2)), linewidth=0.9,
-                                  label="good enough"))
-        low.append(recovery.floor)
-    if recovery.noise_floor > 0:
-        handles.append(ax.axhline(recovery.noise_floor, color=INK, linestyle=(0, (4, 2)), linewidth=0.9,
-                                  label="noise floor"))
-        low.append(recovery.noise_floor)
+    handles += floor_lines(ax, recovery.floor, recovery.noise_floor)
+    floors = [loss for loss in (recovery.floor, recovery.noise_floor) if loss > 0]
     ends = np.concatenate([recovery.losses, recovery.pruned_losses])
-    values = np.concatenate([*(curve[:, 1] for curve in curves), ends[np.isfinite(ends)], low[1:]])
+    values = np.concatenate([*(curve[:, 1] for curve in curves), ends[np.isfinite(ends)], floors])
     ax.set_yscale("log")
-    ax.set_ylim(max(float(values.min()), _LEAST) / 10, max(float(values.max()), _LEAST) * 10)
+    ax.set_ylim(max(float(values.min()), LEAST_LOSS) / 10, max(float(values.max()), LEAST_LOSS) * 10)
     longest = max(float(curve[-1, 0]) for curve in curves if len(curve))
     ax.set_xlim(-0.02 * longest - 0.5, 1.03 * longest + 0.5)
     whole_numbers(ax.xaxis)
@@ -87,12 +89,12 @@ def _draw(ax: Axes, recovery: Recovery, students: list[int], curves: list[np.nda
 
     many = len(curves) >= _MANY
     width, size = (0.4, 2.0) if many else (0.9, 3.5)
-    shown = [np.maximum(curves[s], (0.0, _LEAST)) for s in students]
+    shown = [np.maximum(curves[s], (0.0, LEAST_LOSS)) for s in students]
     ax.add_collection(LineCollection(shown, colors=color, linewidths=width, linestyles=[line], rasterized=many,
                                      alpha=max(0.15, 0.5 * _MANY / len(curves)) if many else 0.8))
     ends = np.array([curve[-1] for curve in shown]).reshape(-1, 2)
     if len(recovery.pruned_losses) == len(curves):
-        pruned = np.column_stack([ends[:, 0], np.maximum(recovery.pruned_losses[students], _LEAST)])
+        pruned = np.column_stack([ends[:, 0], np.maximum(recovery.pruned_losses[students], LEAST_LOSS)])
         fell = np.abs(np.log10(ends[:, 1] / pruned[:, 1])) > 0.3
         ax.add_collection(LineCollection(list(np.stack([ends, pruned], axis=1)[fell]), colors=color, linewidths=width,
                                          linestyles=[(0, (1, 1.2))], rasterized=many))

@@ -11,7 +11,16 @@ from scipy.spatial.distance import cdist
 from expandcluster.compare import compare
 from expandcluster.errors import BadInput
 from expandcluster.networks import Network
-from expandcluster.plot.style import COLORS, INK, axes_for, finish, legend_above, note, whole_numbers
+from expandcluster.plot.style import (
+    COLORS,
+    LEAST_LOSS,
+    axes_for,
+    finish,
+    floor_lines,
+    legend_above,
+    note,
+    whole_numbers,
+)
 from expandcluster.results import Recovery
 from expandcluster.symmetry_moves import unit_norm
 
@@ -19,8 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["alignment", "check_layer", "losses", "network_of"]
-
-_LEAST = 1e-40  # losses of zero are drawn here
 
 
 def losses(recovery: Recovery, ax: Axes | None = None) -> Axes:
@@ -41,15 +48,12 @@ def losses(recovery: Recovery, ax: Axes | None = None) -> Axes:
     if not len(finite):
         return note(ax, "no student was trained" if not len(values) else "no student has a finite loss")
     rank = np.arange(1, len(finite) + 1)
-    ax.plot(rank, np.maximum(finite, _LEAST), "o", markersize=3.5 if len(finite) < 200 else 1.5,
+    ax.plot(rank, np.maximum(finite, LEAST_LOSS), "o", markersize=3.5 if len(finite) < 200 else 1.5,
             color=COLORS["too small"], label="students", rasterized=len(finite) > 5000)
-    if recovery.floor > 0:
-        ax.axhline(max(recovery.floor, _LEAST), color=INK, linestyle=(0, (1, 2)), linewidth=0.9, label="good enough")
-    if recovery.noise_floor > 0:
-        ax.axhline(max(recovery.noise_floor, _LEAST), color=INK, linestyle=(0, (4, 2)), linewidth=0.9,
-                   label="noise floor")
+    floor_lines(ax, recovery.floor, recovery.noise_floor)
     if recovery.network is not None and np.isfinite(recovery.relative_loss):
-        ax.axhline(max(recovery.relative_loss, _LEAST), color=COLORS["kept"], linewidth=1.2, label="recovered network")
+        ax.axhline(max(recovery.relative_loss, LEAST_LOSS), color=COLORS["kept"], linewidth=1.2,
+                   label="recovered network")
     ax.set_yscale("log")
     shown = np.concatenate([np.ravel(np.asarray(line.get_ydata(), float)) for line in ax.lines])
     ax.set_ylim(float(shown.min()) / 4, float(shown.max()) * 4)

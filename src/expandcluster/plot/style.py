@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["COLORS", "GREY", "INK", "KINDS", "ONE_COLUMN", "TWO_COLUMNS", "axes_for", "figure", "figure_of",
-           "finish", "legend_above", "matplotlib", "note", "save", "whole_numbers"]
+__all__ = ["COLORS", "GREY", "INK", "KINDS", "LEAST_LOSS", "ONE_COLUMN", "TWO_COLUMNS", "axes_for", "figure",
+           "figure_of", "finish", "floor_lines", "legend_above", "matplotlib", "note", "save", "whole_numbers"]
 
 ONE_COLUMN = 3.3  # inches
 TWO_COLUMNS = 6.9  # inches
@@ -25,6 +25,7 @@ KINDS = ("kept", "too small", "unaligned")
 # Okabe and Ito, Color Universal Design (2008): told apart with every common colour blindness.
 COLORS = {"kept": "#009e73", "too small": "#0072b2", "unaligned": "#d55e00"}
 INK, GREY = "#1a1a1a", "#636363"
+LEAST_LOSS = 1e-40  # losses of zero are drawn here
 _FORMATS = (".pdf", ".png", ".svg")
 
 
@@ -83,6 +84,13 @@ def finish(ax: Axes, *, frame: bool = False) -> Axes:
     for axis in (ax.xaxis, ax.yaxis):
         axis.get_offset_text().set_fontsize(7)
     return ax
+
+
+def floor_lines(ax: Axes, good_enough: float, noise_floor: float) -> list[Artist]:
+    """Lines at the loss that counts as imitating and at the noise floor, as far as they are known; for a legend."""
+    lines = ((good_enough, (1, 2), "good enough"), (noise_floor, (4, 2), "noise floor"))
+    return [ax.axhline(max(loss, LEAST_LOSS), color=INK, linestyle=(0, dashes), linewidth=0.9, label=label)
+            for loss, dashes, label in lines if loss > 0]
 
 
 def legend_above(ax: Axes, handles: Sequence[Artist] | None = None, columns: int = 3) -> None:

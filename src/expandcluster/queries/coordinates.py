@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 
@@ -78,10 +79,14 @@ class Coordinates:
 
     def lift(self, network: Network) -> Network:
         """A network on coordinates as a network on the teacher's inputs."""
-        first = network.weights[0] if self.stretch is None else network.weights[0] / self.stretch
+        first, bias = self.lift_layer(network.weights[0], network.biases[0])
+        return Network((first, *network.weights[1:]), (bias, *network.biases[1:]), network.activation)
+
+    def lift_layer(self, weights: Any, bias: Any) -> tuple[Any, Any]:
+        """Its first layer alone ``(hidden, size)``, ``(hidden,)``, of NumPy's arrays or JAX's."""
+        first = weights if self.stretch is None else weights / self.stretch
         first = (first if self.basis is None else first @ self.basis.T) / self.unit
-        return Network((first, *network.weights[1:]), (network.biases[0] - first @ self.center, *network.biases[1:]),
-                       network.activation)
+        return first, bias - first @ self.center
 
     def lower(self, network: Network) -> Network:
         """A network on the teacher's inputs as a network on coordinates."""

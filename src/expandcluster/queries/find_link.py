@@ -68,7 +68,7 @@ def _first_look(source: Source) -> np.ndarray:
     first = y = _look(source, _FIRST, 1.0)
     if not len(y) or not _are_labels(y, source):
         return y
-    if source.inputs is None and source.chosen and _in_range(y):  # zeros and ones that might be saturated
+    if source.given is None and _in_range(y):  # zeros and ones that might be saturated
         for shrink in (1 / 8, 1 / 64):
             y = _look(source, _FIRST, shrink)
             if not np.array_equal(y, np.round(y)):
@@ -112,7 +112,7 @@ def _fit(source: Source, kind: str) -> Link:
     """The link of this kind, the inputs drawn in until most answers can be used."""
     if kind == "raw":
         return Link()
-    given = source.inputs is not None or not source.chosen
+    given = source.given is not None
     most = 0  # answers other than 0 in a row
     for shrink in (1.0,) if given else _SHRINK:
         y = _look(source, _MORE, shrink)
@@ -159,7 +159,7 @@ def _perhaps_logistic(source: Source, y: np.ndarray) -> tuple[Link, str]:
     """Numbers in [0, 1] that do not sum to 1: what inputs far out, and short lines, tell of them."""
     doubt = ("the answers lie in [0, 1]: if they are probabilities, say output='logistic'; they are taken as raw "
              "outputs")
-    if not source.chosen or source.inputs is not None or source.available < 10 * _MORE * len(_FAR):
+    if source.given is not None or source.available < 10 * _MORE * len(_FAR):
         return Link(), doubt
     far = np.concatenate([_look(source, _MORE, factor) for factor in _FAR])
     if not _in_range(far):

@@ -61,7 +61,7 @@ def find_row_space(source: Source, probe: Probe, seed: int = 0, progress: Progre
     Whole numbers are never reduced: differences over a step of 1 are no derivatives.
     """
     d = source.teacher.inputs
-    if not source.chosen or source.inputs is not None or source.region.integers or d < 3:
+    if source.given is not None or source.region.integers or d < 3:
         return RowSpace()
     differences = Differences(source, probe)
     if differences.error * np.sqrt(d) > _HOPELESS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -94,9 +95,11 @@ class Source:
         return self.inputs
 
     def _unreduced(self) -> Coordinates:
-        if self.given is not None:
-            return Coordinates.of_rows(self.given)
-        return Coordinates(self.sampler.center, self.sampler.unit)
+        return self._of_given or Coordinates(self.sampler.center, self.sampler.unit)
+
+    @functools.cached_property
+    def _of_given(self) -> Coordinates | None:
+        return None if self.given is None else Coordinates.of_rows(self.given)
 
     @property
     def basis(self) -> np.ndarray | None:

@@ -17,6 +17,7 @@ __all__ = ["fine_tune", "samples_to_tune", "tune"]
 _ROWS = 100_000  # given inputs beyond which more only take time
 _NEAR = 1e-10  # relative loss to which inexact steps bring a large network
 _OPTIONS = LMOptions(steps=150, patience=8, damping=1e-8)
+_FROM_AFAR = dataclasses.replace(_OPTIONS, damping=1e-6)
 
 
 def fine_tune(network: Network | None, source: Source, progress: Progress = silent) -> Network | None:
@@ -36,25 +37,18 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
 
 def tune(network: Network, samples: Samples) -> tuple[Network, float, int]:
     """All parameters trained on ``samples`` until the loss falls no more; also the relative loss, and steps taken."""
-    if not fits(network.sizes, _OPTIONS):
-        return _tune_large(network, samples)
-    trained = levenberg_marquardt(stack([network], network.sizes), dataclasses.replace(samples, floor=0.0),
-                                  network.activation, _OPTIONS)
+    exact = dataclasses.replace(samples, floor=0.0)
+    if fits(network.sizes):
+        return _trained(network, exact, _OPTIONS)
+    # Inexact steps from afar; from nearby more exact ones, where one J'J of it can be made.
+    network, _, steps = _trained(network, dataclasses.replace(samples, floor=_NEAR), _FROM_AFAR)
+    network, loss, more = polish(network, exact) if may_polish(network) else _trained(network, exact, _OPTIONS)
+    return network, loss, steps + more
+
+
+def _trained(network: Network, samples: Samples, options: LMOptions) -> tuple[Network, float, int]:
+    trained = levenberg_marquardt(stack([network]), samples, network.activation, options)
     return trained.population.network(0, network.activation), float(trained.loss[0]), int(trained.steps[0])
-
-
-def _tune_large(network: Network, samples: Samples) -> tuple[Network, float, int]:
-    """Inexact steps from afar, and where one J'J of it can be made, more exact ones from nearby."""
-    trained = levenberg_marquardt(stack([network], network.sizes), dataclasses.replace(samples, floor=_NEAR),
-                                  network.activation, LMOptions(steps=150, patience=8, damping=1e-6))
-    network, loss, steps = trained.population.network(0, network.activation), float(trained.loss[0]), trained.steps[0]
-    if not may_polish(network):
-        trained = levenberg_marquardt(stack([network], network.sizes), dataclasses.replace(samples, floor=0.0),
-                                      network.activation, _OPTIONS)
-        return (trained.population.network(0, network.activation), float(trained.loss[0]),
-                int(steps + trained.steps[0]))
-    network, loss, more = polish(network, dataclasses.replace(samples, floor=0.0))
-    return network, loss, int(steps + more)
 
 
 def samples_to_tune(network: Network, source: Source) -> int:

@@ -58,18 +58,11 @@ def reconstruct(students: Students, source: Source, activation: Activation, opti
         return Reconstruction(None, ())
     samples = samples_for(source, max((n.sizes for n in students.networks), key=parameter_count))
     spread = samples.x.std(axis=0)
-    if source.given is not None and spread.min() < _EVEN * spread.max():
-        return _in_the_metric_of(samples, students, activation, options, progress)
-    return _best(students, samples, activation, options, progress)
-
-
-def _in_the_metric_of(samples: Samples, students: Students, activation: Activation, options: ClusterOptions,
-                      progress: Progress) -> Reconstruction:
-    """Neurons compared by what they make of the given inputs: each principal axis in units of its standard deviation.
-
-    What students learn of an input that hardly varies is chance, and must not keep their neurons apart.
-    """
-    metric = Coordinates(np.zeros(samples.x.shape[1]), samples.x.std(axis=0))
+    if source.given is None or spread.min() >= _EVEN * spread.max():
+        return _best(students, samples, activation, options, progress)
+    # Neurons are compared by what they make of the given inputs, each principal axis in units of its spread: what
+    # students learn of an input that hardly varies is chance, and must not keep their neurons apart.
+    metric = Coordinates(np.zeros(len(spread)), spread)
     lowered = dataclasses.replace(students, networks=tuple(metric.lower(n) for n in students.networks))
     built = _best(lowered, dataclasses.replace(samples, x=metric.inside(samples.x)), activation, options, progress)
     return built if built.network is None else dataclasses.replace(built, network=metric.lift(built.network))
@@ -143,8 +136,7 @@ def _lift(networks: list[Network], neurons: Neurons, labels: np.ndarray, incomin
     for s, network in enumerate(networks):
         w, b = outgoing(network, s, neurons, labels, flips, activation.symmetry)
         upper.append(Network((w, *network.weights[2:]), (b, *network.biases[2:]), activation))
-    sizes = tuple(max(n.sizes[i] for n in upper) for i in range(len(upper[0].sizes)))
-    trained = levenberg_marquardt(stack(upper, sizes), Samples(features, samples.y, samples.floor), activation, _ABOVE)
+    trained = levenberg_marquardt(stack(upper), Samples(features, samples.y, samples.floor), activation, _ABOVE)
     # A student that no longer imitates cannot testify about the layers above.
     good = np.flatnonzero(trained.loss <= max(1e4 * float(trained.loss.min()), samples.floor))
     return [trained.population.network(s, activation) for s in range(len(upper))

@@ -57,7 +57,7 @@ def _refined(incoming: np.ndarray, outputs: np.ndarray, linear: np.ndarray, acti
     before = samples.relative_loss(network(samples.x))
     if not samples.floor < before <= _NEAR:
         return None
-    trained = levenberg_marquardt(stack([network], network.sizes), samples, activation, _REFINE)
+    trained = levenberg_marquardt(stack([network]), samples, activation, _REFINE)
     if not trained.loss[0] < before:
         return None
     found = trained.population.network(0, activation)

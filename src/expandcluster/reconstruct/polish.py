@@ -16,7 +16,7 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 
 from expandcluster.activations import Activation
-from expandcluster.expand.gauss_newton import flatten, unflatten
+from expandcluster.expand.gauss_newton import flatten, network_from, unflatten
 from expandcluster.expand.normal_matrix import normal_matrix
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network, forward
@@ -51,7 +51,7 @@ def polish(network: Network, samples: Samples) -> tuple[Network, float, int]:
     total = samples.total_variance or 1.0
     problem = {"x": jnp.asarray(samples.x), "y": jnp.asarray(samples.y), "sizes": network.sizes,
                "activation": network.activation}
-    theta = flatten([jnp.asarray(w) for w in network.weights], [jnp.asarray(b) for b in network.biases])
+    theta = flatten(network.weights, network.biases)
     loss, gradient = _loss_and_gradient(theta, **problem)
     preconditioner = _Preconditioner(network, samples.x)
     damping, losses = max(float(loss) / total, _LEAST_DAMPING), [float(loss)]
@@ -63,14 +63,14 @@ def polish(network: Network, samples: Samples) -> tuple[Network, float, int]:
             damping *= 0.1 if lost < 0.3 * loss else 1.0
             theta, loss, gradient = theta + move, lost, slope
             if spent == _INNER:
-                preconditioner = _Preconditioner(_network(theta, network), samples.x)
+                preconditioner = _Preconditioner(network_from(theta, network), samples.x)
         else:
             damping *= 10.0
         damping = max(damping, _LEAST_DAMPING)
         losses.append(float(loss))
         if len(losses) > _PATIENCE and not losses[-1] < _FALL * losses[-1 - _PATIENCE]:
             break
-    return _network(theta, network), float(loss) / total, len(losses) - 1
+    return network_from(theta, network), float(loss) / total, len(losses) - 1
 
 
 class _Preconditioner:
@@ -119,11 +119,6 @@ def _step(theta: jax.Array, gradient: jax.Array, preconditioner: _Preconditioner
         direction = z + size / old * direction
         spent += 1
     return jnp.asarray(move), spent
-
-
-def _network(theta: jax.Array, like: Network) -> Network:
-    weights, biases = unflatten(theta, like.sizes)
-    return Network(tuple(map(np.asarray, weights)), tuple(map(np.asarray, biases)), like.activation)
 
 
 def _residual(theta: jax.Array, x: jax.Array, y: jax.Array, sizes: tuple[int, ...], activation: Activation

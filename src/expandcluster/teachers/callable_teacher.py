@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from expandcluster.data.inputs import plain
 from expandcluster.errors import BadInput, TeacherError
 from expandcluster.teachers.base import Teacher
 
@@ -51,11 +52,7 @@ def _one_row(example: np.ndarray, inputs: int) -> np.ndarray:
 def as_rows(answer: Any, samples: int) -> np.ndarray:
     """An answer as ``(samples, outputs)``; one number for each sample may come without the second axis."""
     try:
-        y = np.asarray(answer)
-        if y.dtype.kind == "c":
-            raise TypeError("complex numbers")
-        if y.dtype.kind not in "fiub":
-            y = y.astype(np.float64)
+        y = plain(answer)
     except (TypeError, ValueError) as error:
         raise TeacherError("the teacher's answers", got=f"what is no array of numbers ({error})",
                            expected=f"{samples} rows of numbers",
