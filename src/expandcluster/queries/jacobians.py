@@ -13,6 +13,7 @@ __all__ = ["EXPLAINED", "MARGIN", "MORE", "MOST_UNEXPLAINED", "Differences", "ra
 MORE = 3  # more rows than the rank, to see that it is the rank
 MARGIN = 10.0  # the errors of singular values are known to this factor
 EXPLAINED, MOST_UNEXPLAINED = 1e-5, 0.03  # changes of answers, relative to their spread, that are let pass
+_SHORT = 0.5  # of a step, where kinks are near: crossed ones show directions that are none
 _PRECISE = 1e-12  # relative noise below which one-sided differences, half as dear, are exact enough
 _FALL, _CLEAN_FALL = 30.0, 1e3  # of singular values at the rank: down to what the errors explain, or in any case
 
@@ -38,13 +39,13 @@ class Differences:
         d, noise = source.teacher.inputs, max(probe.noise, 1e-16)
         self.source, self.spread, self.noise = source, probe.spread, noise
         precise = noise <= _PRECISE
-        step = min(0.1, noise ** (1 / 2 if precise else 1 / 3) * d**0.25)
-        sampler = source.sampler
-        grid = 4 * type_epsilon(source.region.dtype) * (np.abs(sampler.center) + 4 * sampler.unit)
-        self.error = float(np.sqrt(2.0 if precise else 0.5) * noise / step)
         self._kinked = source.wide and source.region.bounded
         self._one_sided = precise or self._kinked
-        self.shift = np.maximum(step * sampler.unit, grid) * (2 if self._kinked and not precise else 1)
+        step = min(0.1, noise ** (1 / 2 if precise else 1 / 3) * d**0.25) * (_SHORT if self._kinked else 1)
+        sampler = source.sampler
+        grid = 4 * type_epsilon(source.region.dtype) * (np.abs(sampler.center) + 4 * sampler.unit)
+        self.error = float(np.sqrt(2.0 if self._one_sided else 0.5) * noise / step)
+        self.shift = np.maximum(step * sampler.unit, grid)
         self.queries = d + 1 if self._one_sided else 2 * d
 
     def inner(self, x: np.ndarray) -> np.ndarray:
