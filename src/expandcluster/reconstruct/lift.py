@@ -47,6 +47,7 @@ _SURE = 20.0  # expected errors that must fit into the tolerance
 _NOISY = 1e-12  # relative noise of answers above which fine-tuning makes a difference
 _AFFORDABLE = 2e10  # floating-point operations of one of its steps
 _INPUTS, _ANSWERS = 300, 3000  # at most so many outside the slice of a box
+_MISFIT = 1e3  # times the usual squared errors of an input: steps over a kink may end elsewhere
 _BLIND = 1e-9  # of the largest singular value: what the base points do not see
 
 
@@ -92,7 +93,7 @@ def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, p
     start = where.lift(network).weights[0].T
     noise = probe.noise * probe.spread
     weights, bars, squares = _solve(network, preactivations, steps, y, start, noise)
-    blind = np.flatnonzero(np.isnan(bars).any(axis=1))
+    blind = np.flatnonzero(np.isnan(bars).any(axis=1) | (squares > _MISFIT * max(float(np.median(squares)), noise**2)))
     told = int(np.isfinite(y).sum())
     if 0 < len(blind) * len(points) <= source.available:  # steps over a kink, or to answers that are saturated
         more, back = _ask(points, blind, -_BACK * shift[:, blind], source)
@@ -239,9 +240,10 @@ def _solve(network: Network, preactivations: np.ndarray, steps: np.ndarray, y: n
                           activation=network.activation) for rows in pad.reshape(chunks, size)]
     found, covariance, errors = (np.concatenate([np.asarray(p) for p in part])[: len(start)]
                                  for part in zip(*parts, strict=True))
-    seen = ~np.isnan(covariance).any(axis=1)  # what the others miss says nothing of the answers' errors
-    freedom = max(int(np.isfinite(y[seen]).sum()) - start[seen].size, 1)
-    variance = max(noise**2, float(errors[seen].sum()) / freedom)
+    usual = errors <= _MISFIT * max(float(np.median(errors)), noise**2)  # others ended at a kink
+    usual &= ~np.isnan(covariance).any(axis=1)
+    freedom = max(int(np.isfinite(y[usual]).sum()) - start[usual].size, 1)
+    variance = np.maximum(max(noise**2, float(errors[usual].sum()) / freedom), np.where(usual, 0.0, errors))[:, None]
     return found, np.sqrt(variance * covariance), errors
 
 
