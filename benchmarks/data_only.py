@@ -1,14 +1,17 @@
 """Data only: images are the only queries of networks trained on them, and a table of answers is all there is.
 
     python -m benchmarks.data_only [WORD ...]     # only networks of these names, or with these words in them
+    python -m benchmarks.data_only --keep DIR ... # run folders in DIR: what was interrupted goes on there
 """
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import resource
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 from benchmarks.chosen_queries import of_images
@@ -47,16 +50,18 @@ class DataRow:
                 f"{self.relative_loss:.1e} | {self.rows:,} | {self.seconds / 60:.1f} | {self.memory:.1f} |")
 
 
-def measure(name: str, x: np.ndarray, truth: ec.Network, activation: str) -> DataRow:
-    """Recover a network from the table of its answers and compare it with the truth; the row is printed at once."""
+def measure(name: str, x: np.ndarray, truth: ec.Network, activation: str, out: Path | None = None) -> DataRow:
+    """Recover a network from the table of its answers and compare it with the truth; the row is printed at once.
+
+    Seconds are those of all starts of a run.
+    """
     start = time.perf_counter()
 
     def told(event: ec.Event) -> None:
         print(f"{time.perf_counter() - start:7.0f} s  {event.stage}: {event.message}", file=sys.stderr, flush=True)
 
     found = ec.recover(ec.Teacher.from_data(x, truth(x)), activation=activation, progress=told,
-                       hidden_layers=len(truth.hidden_sizes))
-    seconds = time.perf_counter() - start
+                       hidden_layers=len(truth.hidden_sizes), out=out)
     error, sizes, share = float("inf"), "-", 0.0
     if found.network is not None:
         error = ec.compare(found, truth).determined_error
@@ -64,12 +69,12 @@ def measure(name: str, x: np.ndarray, truth: ec.Network, activation: str) -> Dat
     if found.certificate is not None and found.network is not None:
         share = 1.0 - len(found.certificate.undetermined) / found.network.parameters
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    row = DataRow(name, found.verdict.name, sizes, error, share, found.relative_loss, found.queries, seconds, memory)
+    row = DataRow(name, found.verdict.name, sizes, error, share, found.relative_loss, found.queries, found.seconds, memory)
     print(row.line(), flush=True)
     return row
 
 
-def main(only: tuple[str, ...] = ()) -> list[DataRow]:
+def main(only: tuple[str, ...] = (), keep: Path | None = None) -> list[DataRow]:
     print(HEAD)
     if not DATA.is_dir():
         print(f"no data in {DATA}; set EXPANDCLUSTER_DATA")
@@ -79,10 +84,15 @@ def main(only: tuple[str, ...] = ()) -> list[DataRow]:
         name, make_truth, *_ = of_images(DATASETS[data], hidden, activation)
         if only and name not in only and not any(word in name for word in only):
             continue
-        rows.append(measure(name, DATASETS[data]()[0], make_truth(), activation))
+        out = None if keep is None else keep / name.replace(" ", "_")
+        rows.append(measure(name, DATASETS[data]()[0], make_truth(), activation, out))
     print(f"\n{machine()}")
     return rows
 
 
 if __name__ == "__main__":
-    main(tuple(sys.argv[1:]))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("only", nargs="*", metavar="WORD")
+    parser.add_argument("--keep", type=Path, metavar="DIR")
+    arguments = parser.parse_args()
+    main(tuple(arguments.only), arguments.keep)
