@@ -69,7 +69,8 @@ def measure(name: str, x: np.ndarray, truth: ec.Network, activation: str, out: P
     if found.certificate is not None and found.network is not None:
         share = 1.0 - len(found.certificate.undetermined) / found.network.parameters
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    row = DataRow(name, found.verdict.name, sizes, error, share, found.relative_loss, found.queries, found.seconds, memory)
+    row = DataRow(name, found.verdict.name, sizes, error, share, found.relative_loss, found.queries, found.seconds,
+                  memory)
     print(row.line(), flush=True)
     return row
 
