@@ -20,15 +20,16 @@ __all__ = ["split", "train_all"]
 
 _SLICE = 1.0  # seconds between two chances to stop
 _SENT = 15.0  # seconds of training of a student that is sent elsewhere
-_SIDE_BY_SIDE = 8  # students that an accelerator trains as one program
+_SIDE_BY_SIDE = 8  # students that are trained at once, on one accelerator or shared out over several
 
 
 def split(theta: np.ndarray, free: np.ndarray) -> list[Student]:
     """Students ``(students, parameters)`` in the groups that are trained as one program, whatever the engine.
 
-    One each on a processor, eight on an accelerator: which others a student is grouped with may change its last bit.
+    One each on a processor; eight on an accelerator, fewer where there are several of them. Which others a student is
+    grouped with may change its last bit.
     """
-    size = 1 if jax.default_backend() == "cpu" else _SIDE_BY_SIDE
+    size = 1 if jax.default_backend() == "cpu" else max(1, _SIDE_BY_SIDE // jax.local_device_count())
     return [Student(theta[i : i + size], free[i : i + size]) for i in range(0, len(theta), size)]
 
 
@@ -77,6 +78,8 @@ def train_all(students: Sequence[Student], training: Training, work: float) -> l
         seconds = _SLICE if checkpoints is None else checkpoints.slice
         tasks = [dataclasses.replace(students[place], state=training.restored(stored[place]))
                  if place in stored else students[place] for place in places]
+        devices = [None] if jax.default_backend() == "cpu" else jax.local_devices()
+        tasks = [dataclasses.replace(task, device=devices[i % len(devices)]) for i, task in enumerate(tasks)]
         here = engine if isinstance(engine, LocalEngine) else LocalEngine()
         with one_thread_each(len(students)):
             here.map(functools.partial(train_for, training=training, seconds=seconds), tasks, heard)

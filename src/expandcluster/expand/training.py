@@ -128,6 +128,7 @@ class Student:
         state: of its training; ``None`` before the first piece.
         end: where its training ended; ``None`` as long as it goes on.
         pace: steps of the next piece.
+        device: where it is trained; ``None`` for JAX's default.
     """
 
     theta: Array
@@ -135,19 +136,21 @@ class Student:
     state: Any = None
     end: End | None = None
     pace: int = 1
+    device: jax.Device | None = None
 
 
 @in_float64  # set for each thread in JAX
 def train_for(student: Student, training: Training, seconds: float) -> Student:
     """Train a student for about so many seconds, for one step at least, or to its end."""
-    free, start, pace = jax.numpy.asarray(student.free), time.perf_counter(), student.pace
-    state = training.begin(jax.numpy.asarray(student.theta), free) if student.state is None else student.state
-    left = seconds
-    while (end := training.ended(state, free)) is None and left > 0:
-        before = time.perf_counter()
-        state = training.go_on(state, free, pace)
-        jax.block_until_ready(state)
-        now = time.perf_counter()
-        left = seconds - (now - start)
-        pace = max(1, min(_FASTER * pace, int(pace * max(left, seconds / 2) / (now - before))))
-    return dataclasses.replace(student, state=state, end=end, pace=pace)
+    with jax.default_device(student.device):
+        free, start, pace = jax.numpy.asarray(student.free), time.perf_counter(), student.pace
+        state = training.begin(jax.numpy.asarray(student.theta), free) if student.state is None else student.state
+        left = seconds
+        while (end := training.ended(state, free)) is None and left > 0:
+            before = time.perf_counter()
+            state = training.go_on(state, free, pace)
+            jax.block_until_ready(state)
+            now = time.perf_counter()
+            left = seconds - (now - start)
+            pace = max(1, min(_FASTER * pace, int(pace * max(left, seconds / 2) / (now - before))))
+        return dataclasses.replace(student, state=state, end=end, pace=pace)
