@@ -39,9 +39,10 @@ _PAIR = 2  # of them at least are trained side by side: one may fail
 _MANY = 4  # outputs that together tell so much of each neuron that shallow students need to be less wide
 _LITTLE = 0.25  # of the excess width is enough for them
 _MOST_WORK = 2e12  # floating-point operations of a training step at the first width
-_CREEP = 1e-10
+_CREEP, _ROUGH_CREEP = 1e-10, 1e-6  # see LMOptions.creep; the second for students that are too large for exact steps
 _PRUNE = LMOptions(steps=100, patience=20)
 _PRUNE_ROUGHLY = LMOptions(steps=12)  # inexact steps make up for a superfluous neuron soon, for a true one never
+_PRUNED_ROUGHLY = LMOptions(steps=60)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,9 +173,10 @@ def _affordable(samples: Samples, sizes: Sequence[int], options: ExpandOptions, 
     return _enough(samples, sizes) and step_work(sizes, len(samples.x)) <= most
 
 
-def _until_pruned(options: ExpandOptions) -> tuple[TrainerOptions, ...]:
+def _until_pruned(options: ExpandOptions, sizes: Sequence[int], *, as_they_are: bool) -> tuple[TrainerOptions, ...]:
     """The trainers; Levenberg-Marquardt leaves to pruning what only pruning mends."""
-    return tuple(dataclasses.replace(t, creep=_CREEP) if options.prune and isinstance(t, LMOptions) and t.creep is None
+    creep = _CREEP if fits(sizes) or as_they_are else _ROUGH_CREEP
+    return tuple(dataclasses.replace(t, creep=creep) if options.prune and isinstance(t, LMOptions) and t.creep is None
                  else t for t in options.trainers)
 
 
@@ -235,8 +237,8 @@ class _Pool:
             students = min(students, _PAIR)
         elif parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
             students = min(students, max(_PAIR, options.enough - len(self.floor_networks)))
-        wave = train_wave(random_population(sizes, students, seed), samples, self.activation, _until_pruned(options),
-                          seed=seed, smooth_path=smooth_path)
+        wave = train_wave(random_population(sizes, students, seed), samples, self.activation,
+                          _until_pruned(options, sizes, as_they_are=self._as_they_are(sizes)), seed=seed, smooth_path=smooth_path)
         store_now()
         self.losses.extend(wave.loss.tolist())
         self.steps.extend(wave.steps.tolist())
@@ -269,10 +271,18 @@ class _Pool:
                ) -> tuple[list[Network], np.ndarray]:
         if not options.prune:
             return [wave.population.network(s, self.activation) for s in range(wave.population.students)], wave.loss
-        how = _PRUNE if fits(wave.population.sizes) else _PRUNE_ROUGHLY
-        return prune(wave, samples, self.activation,
-                     lambda population, data: levenberg_marquardt(population, data, self.activation, how),
-                     self.least, skip=wave.loss <= samples.floor if self._as_they_are(wave.population.sizes) else None)
+        exact = fits(wave.population.sizes)
+        how = _PRUNE if exact else _PRUNE_ROUGHLY
+        networks, losses = prune(
+            wave, samples, self.activation,
+            lambda population, data: levenberg_marquardt(population, data, self.activation, how),
+            self.least, skip=wave.loss <= samples.floor if self._as_they_are(wave.population.sizes) else None)
+        near = [] if exact else [s for s in range(len(losses)) if samples.floor < losses[s] <= _ROUGH_CREEP]
+        if near:
+            trained = levenberg_marquardt(stack([networks[s] for s in near]), samples, self.activation, _PRUNED_ROUGHLY)
+            for place, s in enumerate(near):
+                networks[s], losses[s] = trained.population.network(place, self.activation), trained.loss[place]
+        return networks, losses
 
     def _keep(self, networks: list[Network], losses: np.ndarray, samples: Samples, share: float = 1.0
               ) -> list[Network]:
