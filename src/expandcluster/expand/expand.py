@@ -238,7 +238,8 @@ class _Pool:
         elif parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
             students = min(students, max(_PAIR, options.enough - len(self.floor_networks)))
         wave = train_wave(random_population(sizes, students, seed), samples, self.activation,
-                          _until_pruned(options, sizes, as_they_are=self._as_they_are(sizes)), seed=seed, smooth_path=smooth_path)
+                          _until_pruned(options, sizes, as_they_are=self._as_they_are(sizes)), seed=seed,
+                          smooth_path=smooth_path)
         store_now()
         self.losses.extend(wave.loss.tolist())
         self.steps.extend(wave.steps.tolist())
