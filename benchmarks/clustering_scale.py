@@ -14,13 +14,12 @@ import argparse
 import json
 import multiprocessing
 import os
-import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
-from benchmarks.common import machine
+from benchmarks.common import machine, peak_memory
 
 import expandcluster as ec
 from expandcluster.cluster.canonical import gather_neurons
@@ -83,7 +82,7 @@ def measure(neurons: int, activation: str, options: ec.ClusterOptions, random_sh
     used = time.process_time() - used
     return {"neurons": neurons, "activation": activation, "clustered": len(gathered.vectors),
             "seconds": [*np.diff(times).tolist(), times[-1] - times[0], used],
-            "gib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            "gib": peak_memory(),
             "found": len(found.support), "true": teacher.hidden_sizes[0]}
 
 

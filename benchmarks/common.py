@@ -91,6 +91,10 @@ def foot(rows: list[Row]) -> str:
 def machine() -> str:
     """Processor, cores, commit and peak memory, for the head of a table."""
     commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     return (f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
-            f"commit {commit.stdout.strip()}, peak memory {peak:.1f} GiB")
+            f"commit {commit.stdout.strip()}, peak memory {peak_memory():.1f} GiB")
+
+
+def peak_memory() -> float:
+    """Of this process so far, GiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

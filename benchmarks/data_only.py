@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import resource
 import sys
 import time
 from pathlib import Path
 
 import numpy as np
 from benchmarks.chosen_queries import of_images
-from benchmarks.common import machine
+from benchmarks.common import machine, peak_memory
 from benchmarks.image_teachers import DATA, cifar10, mnist
 
 import expandcluster as ec
@@ -68,9 +67,8 @@ def measure(name: str, x: np.ndarray, truth: ec.Network, activation: str, out: P
         sizes = "-".join(map(str, found.network.sizes))
     if found.certificate is not None and found.network is not None:
         share = 1.0 - len(found.certificate.undetermined) / found.network.parameters
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     row = DataRow(name, found.verdict.name, sizes, error, share, found.relative_loss, found.queries, found.seconds,
-                  memory)
+                  peak_memory())
     print(row.line(), flush=True)
     return row
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from benchmarks.chosen_queries import BOX, as_function, as_onnx, as_probabilities
-from benchmarks.common import machine
+from benchmarks.common import machine, peak_memory
 from benchmarks.image_teachers import DATA, mnist, train
 from sklearn.ensemble import RandomForestRegressor
 
@@ -97,7 +96,7 @@ def _show(name: str, make: Callable[[], ec.Teacher], settings: dict[str, object]
     sizes = "-" if found.hidden_sizes is None else "-".join(map(str, found.hidden_sizes))
     print(f"| {name} | {found.verdict.name} | {sizes} | {found.relative_loss:.1e} | {found.noise_floor:.1e} | "
           f"{found.queries:,} | {time.perf_counter() - start:.0f} | "
-          f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} |", flush=True)
+          f"{peak_memory():.1f} |", flush=True)
 
 
 def main(only: tuple[str, ...] = ()) -> None:
