@@ -2,7 +2,9 @@
 
 Near a minimum of zero loss J'J hardly changes, so that one factorisation, which takes as long as hundreds of
 products with J, makes conjugate gradients converge in a few iterations for many steps. It reaches directions that the
-Kronecker factors of matrix_free.py do not: those of inputs that few samples use.
+Kronecker factors of matrix_free.py do not: those of inputs that few samples use. Along these neurons bend before they
+are where they belong, so that steps follow the curvature (Transtrum and Sethna 2012, Improvements to the
+Levenberg-Marquardt algorithm for nonlinear least-squares minimization: geodesic acceleration).
 """
 
 from __future__ import annotations
@@ -24,11 +26,13 @@ from expandcluster.precision import in_float64
 
 __all__ = ["may_polish", "polish"]
 
-_STEPS, _INNER = 40, 40
+_STEPS, _INNER = 80, 40
 _INEXACT = 1e-3  # conjugate gradients end at this share of the gradient, in the norm of the preconditioner
-_LEAST_DAMPING = 1e-14  # of the scaled matrix: below its rounding errors
+_LEAST_DAMPING, _MOST_DAMPING = 1e-20, 1e3
 _FAR = 3.0  # a factorisation serves dampings up to so many times larger or smaller
-_PATIENCE, _FALL = 5, 0.5  # it ends when so many steps together do not bring the loss below this share
+_TURN = 0.4  # of a step, is the most that it is turned by the curvature
+_NOTHING = 1e-10  # of the loss: it ends when a step promises no more
+_PATIENCE, _AT_ROUNDING, _ROUNDING = 20, 3, 1e-28  # or so many do not halve it, few where it is at rounding
 
 
 def may_polish(network: Network) -> bool:
@@ -42,7 +46,8 @@ def polish(network: Network, samples: Samples) -> tuple[Network, float, int]:
     """The network at the minimum nearby; also its relative loss, and steps taken.
 
     The damping starts at the relative loss: steps then converge quadratically even where samples leave directions open
-    (Yamashita and Fukushima 2001, On the rate of convergence of the Levenberg-Marquardt method).
+    (Yamashita and Fukushima 2001, On the rate of convergence of the Levenberg-Marquardt method). It holds all
+    parameters alike: weights that few samples tell of must not move far while the others are on their way.
 
     Args:
         network: near a minimum, small enough for its J'J to be made.
@@ -53,72 +58,85 @@ def polish(network: Network, samples: Samples) -> tuple[Network, float, int]:
                "activation": network.activation}
     theta = flatten(network.weights, network.biases)
     loss, gradient = _loss_and_gradient(theta, **problem)
-    preconditioner = _Preconditioner(network, samples.x)
-    damping, losses = max(float(loss) / total, _LEAST_DAMPING), [float(loss)]
-    while len(losses) <= _STEPS and loss > samples.floor * total:
+    preconditioner, fresh = _Preconditioner(network, samples.x), True
+    damping, growth, losses = max(float(loss) / total, _LEAST_DAMPING), 2.0, [float(loss)]
+    while loss > samples.floor * total and len(losses) <= _STEPS and damping <= _MOST_DAMPING:
         preconditioner.factorise(damping)
-        move, spent = _step(theta, gradient, preconditioner, damping, problem)
-        lost, slope = _loss_and_gradient(theta + move, **problem)
+        move, spent = _solve(theta, -gradient, preconditioner, problem)
+        turn, also = _solve(theta, -0.5 * _curvature(theta, move, **problem), preconditioner, problem)
+        trial = theta + move + (turn if jnp.linalg.norm(turn) <= _TURN * jnp.linalg.norm(move) else 0.0)
+        lost, slope = _loss_and_gradient(trial, **problem)
+        predicted = float(move @ (preconditioner.damping * move - gradient))
         if lost < loss:
-            damping *= 0.1 if lost < 0.3 * loss else 1.0
-            theta, loss, gradient = theta + move, lost, slope
-            if spent == _INNER:
-                preconditioner = _Preconditioner(network_from(theta, network), samples.x)
+            gain = min(float(loss - lost) / predicted, 1.0)
+            damping, growth = max(damping * max(0.1, 1.0 - (2.0 * gain - 1.0) ** 3), _LEAST_DAMPING), 2.0
+            theta, loss, gradient, fresh = trial, lost, slope, False
         else:
-            damping *= 10.0
-        damping = max(damping, _LEAST_DAMPING)
+            damping, growth = damping * growth, 2.0 * growth
         losses.append(float(loss))
-        if len(losses) > _PATIENCE and not losses[-1] < _FALL * losses[-1 - _PATIENCE]:
+        if predicted <= _NOTHING * loss or _stuck(losses, total):
             break
+        if max(spent, also) == _INNER and not fresh:
+            preconditioner, fresh = _Preconditioner(network_from(theta, network), samples.x), True
     return network_from(theta, network), float(loss) / total, len(losses) - 1
 
 
+def _stuck(losses: list[float], total: float) -> bool:
+    wait = _AT_ROUNDING if losses[-1] <= _ROUNDING * total else _PATIENCE
+    return len(losses) > wait and not losses[-1] < 0.5 * losses[-1 - wait]
+
+
 class _Preconditioner:
-    """J'J scaled to a diagonal of ones, and a factorisation of it with damping."""
+    """J'J scaled to a diagonal of ones, and a factorisation of it with damping.
+
+    Attributes:
+        damping: what is added to every diagonal entry of J'J.
+    """
 
     def __init__(self, network: Network, x: np.ndarray) -> None:
-        self.matrix = normal_matrix(network, x)
-        scale = np.sqrt(np.diag(self.matrix))
-        self.scale = np.where(scale > 0, scale, 1.0)
-        self.matrix /= self.scale
-        self.matrix /= self.scale[:, None]
-        self.damping = 0.0
+        self._matrix = normal_matrix(network, x)
+        scale = np.sqrt(np.diag(self._matrix))
+        self._mean = float(np.mean(scale**2))
+        self._scale = np.where(scale > 0, scale, 1.0)
+        self._matrix /= self._scale
+        self._matrix /= self._scale[:, None]
+        self._at = self.damping = 0.0
 
     def factorise(self, damping: float) -> None:
-        """Make it one of ``J'J + damping diag(J'J)``; where rounding forbids, of more damping."""
-        if self.damping and damping / _FAR <= self.damping <= damping * _FAR:
+        """Make it one of ``J'J + damping mean(diag(J'J)) I``; where rounding forbids, of more damping."""
+        self.damping = damping * self._mean
+        if self._at and self.damping / _FAR <= self._at <= self.damping * _FAR:
             return
-        self.damping = damping
+        self._at = self.damping
         while True:
             try:
-                damped = self.matrix.copy()
-                damped[np.diag_indices(len(damped))] += self.damping
+                damped = self._matrix.copy()
+                damped[np.diag_indices(len(damped))] += self._at / self._scale**2
                 self._factor = cho_factor(damped, lower=True, overwrite_a=True, check_finite=False)
                 return
             except np.linalg.LinAlgError:
-                self.damping *= 10.0
+                self._at *= 10.0
 
     def solve(self, v: np.ndarray) -> np.ndarray:
-        return cho_solve(self._factor, v / self.scale, check_finite=False) / self.scale
+        return cho_solve(self._factor, v / self._scale, check_finite=False) / self._scale
 
 
-def _step(theta: jax.Array, gradient: jax.Array, preconditioner: _Preconditioner, damping: float, problem: dict
-          ) -> tuple[jax.Array, int]:
-    """The damped Gauss-Newton step by preconditioned conjugate gradients, and the iterations it took."""
-    r = -np.asarray(gradient)
-    move, z = np.zeros_like(r), preconditioner.solve(r)
+def _solve(theta: jax.Array, target: jax.Array, preconditioner: _Preconditioner, problem: dict
+           ) -> tuple[jax.Array, int]:
+    """Solve ``(J'J + damping) v = target`` by preconditioned conjugate gradients; also the iterations it took."""
+    r = np.asarray(target)
+    found, z = np.zeros_like(r), preconditioner.solve(r)
     direction, size = z, float(r @ z)
     first, spent = size, 0
     while spent < _INNER and size > _INEXACT**2 * first:
-        image = np.asarray(_product(theta, jnp.asarray(direction), **problem))
-        image = image + damping * preconditioner.scale**2 * direction
+        image = np.asarray(_product(theta, jnp.asarray(direction), **problem)) + preconditioner.damping * direction
         alpha = size / max(float(direction @ image), 1e-300)
-        move, r = move + alpha * direction, r - alpha * image
+        found, r = found + alpha * direction, r - alpha * image
         z = preconditioner.solve(r)
         size, old = float(r @ z), size
         direction = z + size / old * direction
         spent += 1
-    return jnp.asarray(move), spent
+    return jnp.asarray(found), spent
 
 
 def _residual(theta: jax.Array, x: jax.Array, y: jax.Array, sizes: tuple[int, ...], activation: Activation
@@ -132,6 +150,17 @@ def _loss_and_gradient(theta: jax.Array, *, x: jax.Array, y: jax.Array, sizes: t
                        activation: Activation) -> tuple[jax.Array, jax.Array]:
     r, back = jax.vjp(lambda t: _residual(t, x, y, sizes, activation), theta)
     return jnp.sum(r**2), back(r)[0]
+
+
+@functools.partial(jax.jit, static_argnames=("sizes", "activation"))
+def _curvature(theta: jax.Array, v: jax.Array, *, x: jax.Array, y: jax.Array, sizes: tuple[int, ...],
+               activation: Activation) -> jax.Array:
+    """``J'`` times the second derivatives of the answers along ``v``."""
+    def residual(t: jax.Array) -> jax.Array:
+        return _residual(t, x, y, sizes, activation)
+
+    second = jax.jvp(lambda t: jax.jvp(residual, (t,), (v,))[1], (theta,), (v,))[1]
+    return jax.vjp(residual, theta)[1](second)[0]
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
