@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks.common import ROOT, machine, random_teacher
 
 import expandcluster as ec
-from expandcluster.certify import error_bars
+from expandcluster.error_bars import determined, error_bars
 from expandcluster.expand.population import Samples
 
 NOISES, SEEDS = (0.0, 1e-8, 1e-6, 1e-4, 1e-2), range(5)
@@ -53,7 +53,7 @@ def measure(sizes: tuple[int, ...], activation: str, noise: float, seed: int) ->
     x = np.concatenate(asked)
     y = truth(x)
     sigma = max(noise, np.finfo(float).eps / 4) * spread / y.std(axis=0).mean()
-    bound, _ = error_bars(truth, Samples(x, y), sigma)
+    bound = error_bars(determined(truth, Samples(x, y), sigma))
     true, aligned = (_flat(n) for n in (result.truth, result.aligned))
     size = np.abs(true).max()
     bars = _flat_bars(found.certificate.error_bars, result.permutations)

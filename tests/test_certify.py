@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from tests.problems import random_teacher
 
-from expandcluster.certify import error_bars, judge
+from expandcluster.certify import judge
+from expandcluster.error_bars import determined, error_bars, names_of_undetermined
 from expandcluster.expand.expand import Students
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
@@ -35,8 +36,8 @@ def test_error_bars_cover_the_truth_at_their_rate(activation):
         tuned = fine_tune(source.coordinates.lower(network), source)
         assert tuned is not None
         tuned = source.coordinates.lift(tuned)
-        bars, names = error_bars(tuned, source.full(0))
-        assert names == ()
+        bars = error_bars(determined(tuned, source.full(0)))
+        assert names_of_undetermined(bars) == ()
         found = np.concatenate([p.reshape(-1) for pair in zip(unit_norm(tuned).weights, unit_norm(tuned).biases,
                                                               strict=True) for p in pair])
         inside += int((np.abs(found - truth) <= 2 * np.concatenate([b.reshape(-1) for b in bars])).sum())
@@ -48,8 +49,8 @@ def test_an_input_that_never_varies_leaves_its_weights_undetermined():
     network = random_teacher((4, 3, 2), "tanh", 0)
     x = np.random.default_rng(0).normal(size=(300, 4))
     x[:, 2] = 0.0
-    bars, names = error_bars(network, Samples(x, network(x)), 1e-16)
-    assert names == ("W1[0,2]", "W1[1,2]", "W1[2,2]")
+    bars = error_bars(determined(network, Samples(x, network(x)), 1e-16))
+    assert names_of_undetermined(bars) == ("W1[0,2]", "W1[1,2]", "W1[2,2]")
     assert np.isnan(bars[0][:, 2]).all() and not np.isnan(bars[1]).any()
 
 
@@ -57,7 +58,7 @@ def test_a_constant_input_is_confounded_with_the_bias():
     network = random_teacher((4, 3, 2), "tanh", 0)
     x = np.random.default_rng(0).normal(size=(300, 4))
     x[:, 2] = 1.0
-    _, names = error_bars(network, Samples(x, network(x)), 1e-16)
+    names = names_of_undetermined(error_bars(determined(network, Samples(x, network(x)), 1e-16)))
     assert set(names) == {f"W1[{i},2]" for i in range(3)} | {f"b1[{i}]" for i in range(3)}
 
 
@@ -66,7 +67,7 @@ def test_a_duplicated_neuron_is_undetermined():
     twice = Network((network.weights[0][[0, 1, 2, 2]], network.weights[1][:, [0, 1, 2, 2]]),
                     (network.biases[0][[0, 1, 2, 2]], network.biases[1]), "tanh")
     x = np.random.default_rng(0).normal(size=(300, 4))
-    _, names = error_bars(twice, Samples(x, twice(x)), 1e-16)
+    names = names_of_undetermined(error_bars(determined(twice, Samples(x, twice(x)), 1e-16)))
     assert {"W2[0,2]", "W2[0,3]"} <= set(names) and "W2[0,0]" not in names
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from expandcluster.error_bars import error_bars, names_of_undetermined
-from expandcluster.error_bars_large import large_error_bars
+from expandcluster.error_bars import Determined, determined, error_bars, names_of_undetermined
+from expandcluster.error_bars_large import determined_large, large_error_bars
 from expandcluster.expand.expand import Students
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
@@ -19,7 +19,7 @@ from expandcluster.reconstruct.polish import may_polish
 from expandcluster.results import Certificate, Verdict
 from expandcluster.symmetry_moves import unit_norm
 
-__all__ = ["certify", "error_bars", "judge"]
+__all__ = ["certify", "judge"]
 
 _SURE = 5.0  # standard deviations that must fit into the tolerance
 _DRAWS, _UNLUCKY, _MOST_EXPLAINED = 4, 10.0, 1e-6  # of errors of lifted weights: what they may explain
@@ -45,23 +45,32 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     samples = source.samples(samples_to_tune(network, source))
     lasting = None if source.given is None else _lasting(samples.x, source.coordinates)
     noise = 0.0 if probe.random else probe.noise  # the size of random noise shows in the residuals
+    known = None
     if lifted.bars.size:
-        bars = _lifted_bars(lifted, network, error_bars(network, samples, noise)[0],
+        bars = _lifted_bars(lifted, network, error_bars(determined(network, samples, noise)),
                             source.coordinates.center)
     elif source.given is not None and network.parameters > _LARGE:
-        bars = (large_error_bars(network, source.coordinates, samples, noise, lasting)
-                if may_polish(network) else _no_bars(lifted.network))
+        known = determined_large(network, samples, noise) if may_polish(network) else None
+        bars = _no_bars(lifted.network) if known is None else large_error_bars(known, source.coordinates, lasting)
     else:
         samples = (source.full(lifted.tuned) if lifted.tuned else
                    Samples(source.coordinates.outside(samples.x), samples.y))
-        bars = error_bars(lifted.network, samples, noise, lasting)[0]
+        known = determined(lifted.network, samples, noise)
+        bars = error_bars(known, lasting)
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
     size = max(float(np.abs(p).max()) for p in (*lifted.network.weights, *lifted.network.biases))
     support = min(int(layer.support.min()) for layer in reconstruction.layers)
-    loss = _held_out_loss(lifted.network, network, source)
-    explained = _explained(lifted, network, source, probe) if lifted.bars.size else 0.0
+    unjudged = 0
+    if source.given is not None and known is not None:
+        held_out = source.check(_CHECK)
+        if known.network is network:
+            held_out = Samples(source.coordinates.inside(held_out.x), held_out.y, held_out.floor)
+        loss, explained, unjudged = _given_loss(known, held_out)
+    else:
+        loss = _held_out_loss(lifted.network, network, source)
+        explained = _explained(lifted, network, source, probe) if lifted.bars.size else 0.0
     return Certificate(loss, probe.noise_floor, bars, largest / size, names_of_undetermined(bars), support,
-                       students.at_floor, explained)
+                       students.at_floor, explained, unjudged)
 
 
 def _no_bars(network: Network) -> tuple[np.ndarray, ...]:
@@ -98,6 +107,19 @@ def _explained(lifted: Lift, network: Network, source: Source, probe: Probe) -> 
             changes.append(np.sum((moved(samples.x) - answers) ** 2))
         worst = max(worst, float(np.mean(changes)) / (samples.total_variance or 1.0))
     return worst
+
+
+def _given_loss(known: Determined, samples: Samples) -> tuple[float, float, int]:
+    """Relative loss on held-out ones of given inputs, what error bars explain of it, and how many of them tell nothing.
+
+    The answer to an image with a pixel that no other uses depends on weights that nothing determines.
+    """
+    can_tell, expected = known.of_answers(samples.x)
+    told = Samples(samples.x[can_tell], samples.y[can_tell], samples.floor)
+    if not len(told.x):
+        return np.inf, 0.0, len(can_tell)
+    return (told.relative_loss(known.network(told.x)), float(expected[can_tell].sum()) / (told.total_variance or 1.0),
+            len(can_tell) - len(told.x))
 
 
 def _held_out_loss(lifted: Network, network: Network, source: Source) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -12,43 +14,102 @@ from expandcluster.activations import Activation
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.expand.population import Samples
 from expandcluster.identifiability import analyse
-from expandcluster.networks import Network
+from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
 
-__all__ = ["LOOSE", "by_layer", "canonical_parameters", "error_bars", "names_of_undetermined", "variance_of_answers"]
+__all__ = ["LOOSE", "Determined", "by_layer", "canonical_parameters", "determined", "error_bars",
+           "names_of_undetermined", "variance_of_answers"]
 
-LOOSE = 1e-6  # share of a parameter along directions that are not determined, from which it is not
+LOOSE = 1e-6  # share of a parameter, or an answer, along directions that are not determined, from which it is not
+_ROWS = 64  # inputs whose answers are looked at together
+
+
+@dataclasses.dataclass(frozen=True)
+class Determined:
+    """What samples determine of a network.
+
+    Attributes:
+        network: at a minimum of the loss.
+        scale: what each parameter is multiplied by here ``(parameters,)``, as ``flatten`` lays them out.
+        null: orthonormal columns ``(parameters, directions)`` along which no answer changes, in scaled parameters.
+        root: columns ``(parameters, ...)`` whose outer products add up to the inverse of J'J on all others.
+        variance: of one answer.
+    """
+
+    network: Network
+    scale: np.ndarray
+    null: np.ndarray
+    root: np.ndarray
+    variance: float
+
+    def of_answers(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Whether the samples determine the answers to other inputs, and how well.
+
+        Args:
+            x: inputs ``(rows, inputs)`` of the network.
+
+        Returns:
+            ``(rows,)`` which are determined, and ``(rows,)`` the expected squared error of all outputs together.
+        """
+        theta = flatten(self.network.weights, self.network.biases)
+        known, expected = np.zeros(len(x), bool), np.zeros(len(x))
+        for start in range(0, len(x), _ROWS):
+            part = slice(start, start + _ROWS)
+            rows = np.concatenate([x[part], np.repeat(x[:1], _ROWS - len(x[part]), axis=0)])  # one size, one program
+            slopes = np.asarray(_slopes(theta, rows, like=self.network.activation, sizes=self.network.sizes))
+            slopes = slopes[: len(x[part])] / self.scale
+            loose = np.sum((slopes @ self.null) ** 2, axis=(1, 2))
+            known[part] = loose <= LOOSE**2 * np.sum(slopes**2, axis=(1, 2))
+            expected[part] = self.variance * np.sum((slopes @ self.root) ** 2, axis=(1, 2))
+        return known, expected
+
+
+@functools.partial(jax.jit, static_argnames=("like", "sizes"))
+def _slopes(theta: jax.Array, x: jax.Array, *, like: Activation, sizes: tuple[int, ...]) -> jax.Array:
+    """Derivatives ``(rows, outputs, parameters)`` of the answers."""
+    def answer(theta: jax.Array, row: jax.Array) -> jax.Array:
+        return forward(*unflatten(theta, sizes), like, row[None])[0]
+
+    return jax.vmap(jax.jacrev(answer), in_axes=(None, 0))(theta, x)
 
 
 @in_float64
-def error_bars(network: Network, samples: Samples, noise: float = 0.0, lasting: np.ndarray | None = None
-               ) -> tuple[tuple[np.ndarray, ...], tuple[str, ...]]:
-    """One standard deviation of every parameter in canonical form, from ``s^2 (J'J)^+``.
+def determined(network: Network, samples: Samples, noise: float = 0.0) -> Determined:
+    """What samples determine of a network, from the singular values of its Jacobian.
 
     Args:
         network: at a minimum of the loss.
         samples: queries ``(samples, inputs)`` and answers.
         noise: standard deviation of the answers' errors relative to their spread; the residuals'
             own size is taken where it is larger.
+    """
+    found = analyse(network, samples.x)
+    seen = ~found.null
+    return Determined(network, found.column, found.directions[found.null].T,
+                      (found.directions[seen] / found.values[seen, None]).T,
+                      variance_of_answers(network, samples, noise, len(found.theta)))
+
+
+@in_float64
+def error_bars(known: Determined, lasting: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
+    """One standard deviation of every parameter in canonical form, from ``s^2 (J'J)^+``.
+
+    Args:
+        known: what samples determine.
         lasting: see :func:`canonical_parameters`.
 
     Returns:
-        Arrays shaped as ``W_1, b_1, W_2, ...``, NaN for undetermined parameters, and their names.
+        Arrays shaped as ``W_1, b_1, W_2, ...``, NaN for undetermined parameters.
     """
-    found = analyse(network, samples.x)
-    theta, vt, null = found.theta, found.directions, found.null
+    network = known.network
 
     def canonical_of(theta: jax.Array) -> jax.Array:
         return canonical_parameters(*unflatten(theta, network.sizes), network.activation, lasting)
 
-    canonical = np.asarray(jax.jacfwd(canonical_of)(theta)) / found.column
-    variance = variance_of_answers(network, samples, noise, len(theta))
-    inverse = np.where(null, 0.0, 1.0 / np.where(null, 1.0, found.values))
-    bars = np.sqrt(variance) * np.linalg.norm(canonical @ vt.T * inverse, axis=1)
-    loose = np.linalg.norm(canonical @ vt.T[:, null], axis=1) > LOOSE * np.linalg.norm(canonical, axis=1)
-    bars[loose] = np.nan
-    arrays = by_layer(bars, network.sizes)
-    return arrays, names_of_undetermined(arrays)
+    canonical = np.asarray(jax.jacfwd(canonical_of)(flatten(network.weights, network.biases))) / known.scale
+    bars = np.sqrt(known.variance) * np.linalg.norm(canonical @ known.root, axis=1)
+    bars[np.linalg.norm(canonical @ known.null, axis=1) > LOOSE * np.linalg.norm(canonical, axis=1)] = np.nan
+    return by_layer(bars, network.sizes)
 
 
 def variance_of_answers(network: Network, samples: Samples, noise: float, determined: int) -> float:

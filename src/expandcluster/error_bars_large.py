@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import cho_solve, cholesky, eigh, lapack, solve_triangular
 
-from expandcluster.error_bars import LOOSE, by_layer, canonical_parameters, variance_of_answers
+from expandcluster.error_bars import LOOSE, Determined, by_layer, canonical_parameters, variance_of_answers
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.expand.normal_matrix import normal_matrix
 from expandcluster.expand.population import Samples
@@ -25,7 +25,7 @@ from expandcluster.networks import Network
 from expandcluster.precision import in_float64
 from expandcluster.queries.coordinates import Coordinates
 
-__all__ = ["large_error_bars"]
+__all__ = ["determined_large", "large_error_bars"]
 
 _NULL = 1e-14  # eigenvalues of the scaled matrix below this share of the largest are zero
 _LEAST = 1e-15  # added to the diagonal of ones, and ten times more where rounding forbids a factorisation
@@ -34,19 +34,13 @@ _LOOKS, _BLOCK, _ROUNDS = 8, 32, 10  # for directions that the pivots did not sh
 
 
 @in_float64
-def large_error_bars(network: Network, where: Coordinates, samples: Samples, noise: float = 0.0,
-                     lasting: np.ndarray | None = None) -> tuple[np.ndarray, ...]:
-    """One standard deviation of every parameter, in canonical form on the teacher's inputs.
+def determined_large(network: Network, samples: Samples, noise: float = 0.0) -> Determined:
+    """As :func:`expandcluster.error_bars.determined`, from J'J.
 
     Args:
-        network: on the coordinates, at a minimum of the loss.
-        where: the coordinates, along the principal axes of the given inputs.
-        samples: in coordinates.
+        network: at a minimum of the loss.
+        samples: queries ``(samples, inputs)`` and answers.
         noise: standard deviation of the answers' errors relative to their spread.
-        lasting: see :func:`expandcluster.error_bars.canonical_parameters`.
-
-    Returns:
-        Arrays shaped as ``W_1, b_1, W_2, ...``, NaN for undetermined parameters.
     """
     matrix = normal_matrix(network, samples.x)
     scale = np.sqrt(np.diag(matrix))
@@ -56,7 +50,24 @@ def large_error_bars(network: Network, where: Coordinates, samples: Samples, noi
     matrix /= scale[:, None]
     matrix[dead] = matrix[:, dead] = 0.0
     null = _null_space(matrix)
-    root = _inverse_root(matrix, null)
+    return Determined(network, scale, null, _inverse_root(matrix, null),
+                      variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
+
+
+@in_float64
+def large_error_bars(known: Determined, where: Coordinates, lasting: np.ndarray | None = None
+                     ) -> tuple[np.ndarray, ...]:
+    """One standard deviation of every parameter, in canonical form on the teacher's inputs.
+
+    Args:
+        known: what samples determine of a network on the coordinates.
+        where: the coordinates, along the principal axes of the given inputs.
+        lasting: see :func:`expandcluster.error_bars.canonical_parameters`.
+
+    Returns:
+        Arrays shaped as ``W_1, b_1, W_2, ...``, NaN for undetermined parameters.
+    """
+    network = known.network
     theta = flatten(network.weights, network.biases)
     canonical = functools.partial(_canonical, network, where, lasting)
     follow = jax.jit(jax.vmap(lambda v: jax.jvp(canonical, (theta,), (v,))[1]))
@@ -65,14 +76,13 @@ def large_error_bars(network: Network, where: Coordinates, samples: Samples, noi
         """Squared changes of the canonical parameters along columns, in the scaled parameters, summed over these."""
         total = 0.0
         for start in range(0, directions.shape[1], _BATCH):
-            part = directions[:, start : start + _BATCH].T / scale
+            part = directions[:, start : start + _BATCH].T / known.scale
             part = np.pad(part, ((0, _BATCH - len(part)), (0, 0)))  # one size, so that one program is compiled
             total += np.sum(np.asarray(follow(jnp.asarray(part))) ** 2, axis=0)
         return np.asarray(total)
 
-    variance, loose = squares(root), squares(null) if null.size else 0.0
-    del root
-    bars = np.sqrt(variance_of_answers(network, samples, noise, len(theta) - null.shape[1]) * variance)
+    bars = np.sqrt(known.variance * squares(known.root))
+    loose = squares(known.null) if known.null.size else 0.0
     bars[np.sqrt(loose) > LOOSE * np.sqrt(squares(np.eye(len(theta))))] = np.nan
     arrays = by_layer(bars, (len(where.unit), *network.sizes[1:]))
     _mark_outside(arrays, where)

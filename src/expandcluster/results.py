@@ -121,7 +121,10 @@ class Certificate:
         undetermined: names of undetermined parameters, for example ``W1[3,7]``.
         support: smallest number of distinct students in which a neuron was found.
         students: number of students that reached the noise floor.
-        explained: relative loss that the error bars of weights outside the students' slice explain.
+        explained: relative loss that the error bars of weights outside the students' slice explain, or those of a
+            network behind given inputs.
+        unjudged: held-out inputs of given ones that were left out of ``relative_loss``: their answers depend on what
+            the others do not determine.
     """
 
     relative_loss: float
@@ -132,6 +135,7 @@ class Certificate:
     support: int
     students: int
     explained: float = 0.0
+    unjudged: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

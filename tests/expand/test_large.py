@@ -7,8 +7,8 @@ import pytest
 from tests.problems import imitation
 
 from expandcluster.activations import get_activation
-from expandcluster.error_bars import error_bars
-from expandcluster.error_bars_large import large_error_bars
+from expandcluster.error_bars import determined, error_bars
+from expandcluster.error_bars_large import determined_large, large_error_bars
 from expandcluster.expand.gauss_newton import flatten, gram
 from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
 from expandcluster.expand.matrix_free import matrix_free
@@ -99,13 +99,22 @@ def test_error_bars_of_large_networks_are_those_of_small_ones(activation):
     x = images(400)
     where = Coordinates.of_rows(x)
     noise, lasting = 1e-3, np.array([1, 1, 1, 0, 0, 0, 0, 1], bool)
-    bars = large_error_bars(where.lower(teacher), where, Samples(where.inside(x), teacher(x)), noise, lasting)
-    exact, _ = error_bars(teacher, Samples(x, teacher(x)), noise, lasting)
+    known = determined_large(where.lower(teacher), Samples(where.inside(x), teacher(x)), noise)
+    bars = large_error_bars(known, where, lasting)
+    small = determined(teacher, Samples(x, teacher(x)), noise)
+    exact = error_bars(small, lasting)
     assert [b.shape for b in bars] == [b.shape for b in exact]
     for found, true in zip(bars, exact, strict=True):
         np.testing.assert_array_equal(np.isnan(found), np.isnan(true))
         np.testing.assert_allclose(found, true, rtol=1e-3)
     assert np.isnan(bars[0][:, 3]).all() and np.isnan(bars[0][:, 5:7]).all() and not np.isnan(bars[0][:, :3]).any()
+    other = images(50, 1)
+    other[:5, 4] = 0.5  # what one row has told of
+    (told, expected), (told_small, expected_small) = known.of_answers(where.inside(other)), small.of_answers(other)
+    np.testing.assert_array_equal(told, told_small)
+    # One row gives two equations for three weights; a ReLU neuron that is silent there needs none.
+    assert told[:5].any() == (activation == "relu") and told[8:].all()
+    np.testing.assert_allclose(expected[told], expected_small[told], rtol=1e-3)
 
 
 def test_coordinates_of_rows_are_of_one_size_along_the_axes_that_vary():

@@ -9,7 +9,7 @@ import pytest
 from tests.problems import random_teacher
 
 import expandcluster as ec
-from expandcluster.certify import error_bars
+from expandcluster.error_bars import determined, error_bars
 from expandcluster.options import QueryOptions
 from expandcluster.queries.domain import Domain
 from expandcluster.queries.probe import Probe
@@ -75,7 +75,7 @@ def test_noise_averages_out_where_all_parameters_are_tuned():
     source.ask = lambda x, again=0: truth(x) + 1e-7 * rng.normal(size=(len(x), 3))
     lifted = lift(network, source, dataclasses.replace(PROBE, noise=1e-7, noise_floor=1e-14, single=True))
     assert lifted.tuned == 6 * truth.parameters / 3 and not lifted.bars.size
-    bars, _ = error_bars(lifted.network, source.full(lifted.tuned))
+    bars = error_bars(determined(lifted.network, source.full(lifted.tuned)))
     deviations = np.abs(lifted.network.weights[0] - truth.weights[0]) / bars[0]
     assert 0.7 < np.sqrt(np.mean(deviations**2)) < 1.4
 

@@ -247,8 +247,8 @@ class _Pool:
         networks, losses = self._prune(wave, samples, options)
         self.pruned.extend(losses.tolist())
         # Where a student's superfluous kinks lie tells nothing, and they may lie among the held-out samples.
-        # And inputs that few samples use are not known to rough students.
-        lenient = self._as_they_are(sizes) or samples.floor > self.source.floor
+        # And the answers to given inputs may depend on what the others do not determine.
+        lenient = self._as_they_are(sizes) or self.source.given is not None
         strays = self._keep(networks, losses, samples, share=_MOST if lenient else 1.0)
         usual = len(strays) > len(self.floor_networks)  # or another start is cheaper
         if (usual and not self.keep_all and len(self.floor_networks) < options.enough

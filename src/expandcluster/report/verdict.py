@@ -66,7 +66,9 @@ def checks(recovery: Recovery, probe: Probe, enough: int) -> list[Check]:
     few = min(enough, 3)
     found = [
         Check("Does the network answer as the teacher does, on inputs it was not fitted to?",
-              f"relative loss {number(certificate.relative_loss)}", f"{number(allowed)} or less",
+              f"relative loss {number(certificate.relative_loss)}" + (
+                  f"; {certificate.unjudged:,} more inputs tell nothing, their answers depend on what is not determined"
+                  if certificate.unjudged else ""), f"{number(allowed)} or less",
               certificate.relative_loss <= allowed),
         Check("Do the queries determine every weight and bias?",
               f"{len(certificate.undetermined):,} of {_parameters(recovery):,} undetermined", "none",
