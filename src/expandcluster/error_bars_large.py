@@ -72,18 +72,21 @@ def large_error_bars(known: Determined, where: Coordinates, lasting: np.ndarray 
     canonical = functools.partial(_canonical, network, where, lasting)
     follow = jax.jit(jax.vmap(lambda v: jax.jvp(canonical, (theta,), (v,))[1]))
 
-    def squares(directions: np.ndarray) -> np.ndarray:
-        """Squared changes of the canonical parameters along columns, in the scaled parameters, summed over these."""
+    def squares(directions: np.ndarray | None = None) -> np.ndarray:
+        """Squared changes of the canonical parameters along columns, in the scaled parameters, summed over these.
+
+        Along each parameter in turn where no columns are given.
+        """
         total = 0.0
-        for start in range(0, directions.shape[1], _BATCH):
-            part = directions[:, start : start + _BATCH].T / known.scale
-            part = np.pad(part, ((0, _BATCH - len(part)), (0, 0)))  # one size, so that one program is compiled
+        for start in range(0, len(theta) if directions is None else directions.shape[1], _BATCH):
+            part = np.eye(len(theta), _BATCH, -start) if directions is None else directions[:, start : start + _BATCH]
+            part = np.pad(part.T / known.scale, ((0, _BATCH - part.shape[1]), (0, 0)))  # one size, so one program
             total += np.sum(np.asarray(follow(jnp.asarray(part))) ** 2, axis=0)
         return np.asarray(total)
 
     bars = np.sqrt(known.variance * squares(known.root))
     loose = squares(known.null) if known.null.size else 0.0
-    bars[np.sqrt(loose) > LOOSE * np.sqrt(squares(np.eye(len(theta))))] = np.nan
+    bars[np.sqrt(loose) > LOOSE * np.sqrt(squares())] = np.nan
     arrays = by_layer(bars, (len(where.unit), *network.sizes[1:]))
     _mark_outside(arrays, where)
     return arrays
@@ -121,7 +124,8 @@ def _factor(matrix: np.ndarray, null: np.ndarray) -> np.ndarray:
     more = _LEAST
     while True:
         try:
-            regular = matrix + null @ null.T
+            regular = null @ null.T
+            regular += matrix
             regular[np.diag_indices(len(regular))] += more
             return cholesky(regular, lower=True, overwrite_a=True, check_finite=False)
         except np.linalg.LinAlgError:

@@ -68,7 +68,7 @@ def polish(network: Network, samples: Samples) -> tuple[Network, float, int]:
         lost, slope = _loss_and_gradient(trial, **problem)
         predicted = float(move @ (preconditioner.damping * move - gradient))
         if lost < loss:
-            gain = min(float(loss - lost) / predicted, 1.0)
+            gain = min(float(loss - lost) / max(predicted, 1e-300), 1.0)
             damping, growth = max(damping * max(0.1, 1.0 - (2.0 * gain - 1.0) ** 3), _LEAST_DAMPING), 2.0
             theta, loss, gradient, fresh = trial, lost, slope, False
         else:
