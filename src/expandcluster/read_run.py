@@ -113,7 +113,7 @@ def read_run(folder: str | os.PathLike[str], activation: Activation | Elementwis
         steps=students.all_steps,
         pruned_losses=students.all_pruned,
         curves=students.curves,
-        floor=values["probe"].floor,
+        floor=max(values["probe"].floor, students.floor),
         students_at_floor=students.at_floor,
     )
 

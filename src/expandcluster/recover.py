@@ -120,7 +120,7 @@ def recover(
                 steps=students.all_steps,
                 pruned_losses=students.all_pruned,
                 curves=students.curves,
-                floor=probe.floor,
+                floor=max(probe.floor, students.floor),
                 students_at_floor=students.at_floor,
                 output=link.kind,
                 told_by=link.why,

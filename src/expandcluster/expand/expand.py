@@ -63,6 +63,8 @@ class Students:
         all_pruned: relative loss of every student trained, after it was pruned.
         curves: steps and relative losses of every student while it was trained, thinned, ``(students, points, 2)``; NaN
             after its last. A smooth path before is not in them.
+        floor: relative loss at or below which one of them counts as having reached the noise floor; above the source's
+            where they are trained roughly.
     """
 
     networks: tuple[Network, ...]
@@ -76,6 +78,7 @@ class Students:
     all_steps: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.int64))
     all_pruned: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     curves: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 2)))
+    floor: float = 0.0
 
     @property
     def best_loss(self) -> float:
@@ -224,6 +227,7 @@ class _Pool:
         self.pruned: list[float] = []
         self.curves: list[np.ndarray] = []
         self.overfitted = 0
+        self.floor = source.floor
 
     @property
     def inputs(self) -> int:
@@ -232,7 +236,7 @@ class _Pool:
     def add(self, sizes: tuple[int, ...], samples: Samples, options: ExpandOptions, seed: int, *,
             smooth_path: bool) -> float:
         """Train a wave of students of ``sizes``, prune them, keep those at the floor; returns the best loss."""
-        students = options.students
+        students, self.floor = options.students, max(self.floor, samples.floor)
         if not fits(sizes):
             students = min(students, _PAIR)
         elif parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
@@ -334,4 +338,5 @@ class _Pool:
             pairs += sorted(self.others, key=lambda pair: pair[1])
         return Students(tuple(n for n, _ in pairs), np.array([loss for _, loss in pairs]), at_floor,
                         np.array(self.losses), self.overfitted, len(self.losses), self.source.drawn,
-                        self.source.extra, np.array(self.steps, np.int64), np.array(self.pruned), padded(self.curves))
+                        self.source.extra, np.array(self.steps, np.int64), np.array(self.pruned), padded(self.curves),
+                        self.floor)

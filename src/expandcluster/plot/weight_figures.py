@@ -47,7 +47,7 @@ def weights(recovery: Recovery, layer: int = 1, image_shape: Sequence[int] | Non
     check_layer(layer, len(network.weights))
     w = network.weights[layer - 1]
     loose = undetermined_weights(recovery, layer)
-    limit = float(np.abs(w).max()) or 1.0
+    limit = float(np.abs(w[~loose]).max(initial=0.0)) or 1.0
     if image_shape is not None:
         pictures = as_images(w[:_IMAGES], image_shape)  # before an Axes is made: it may be refused
         ax = axes_for(ax)

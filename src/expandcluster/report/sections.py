@@ -67,7 +67,7 @@ def all_sections(recovery: Recovery, run: RunDescription, probe: Probe) -> list[
     if recovery.tried:
         sections.append(Section("choice", "Activation and depth", _choice(recovery)))
     sections += [Section("sizes", "Sizes found", _sizes(recovery, options)),
-                 Section("losses", "Losses", _losses(recovery, probe))]
+                 Section("losses", "Losses", _losses(recovery))]
     if recovery.layers:
         drawn = (layer_figures(recovery, layer, options) for layer in range(1, len(recovery.layers) + 1))
         sections.append(Section("clusters", "Clusters", join(element("div", f, class_="figures") for f in drawn)))
@@ -115,13 +115,13 @@ def _sizes(recovery: Recovery, options: ClusterOptions) -> Html:
                                          "clusters unaligned", "cut at height"), rows)])
 
 
-def _losses(recovery: Recovery, probe: Probe) -> Html:
+def _losses(recovery: Recovery) -> Html:
     if not len(recovery.losses):
         return paragraph(f"No student was trained. The noise floor is {number(recovery.noise_floor)}.")
     values = recovery.losses[np.isfinite(recovery.losses)]
     lost = len(recovery.losses) - len(values)
     imitate = (f"{recovery.students_at_floor:,} of {plural(len(recovery.losses), 'student')} imitate the teacher: once "
-               f"superfluous neurons were removed (pruning), their relative loss is at most {number(probe.floor)}, "
+               f"superfluous neurons were removed (pruning), their relative loss is at most {number(recovery.floor)}, "
                "also on inputs kept aside.")
     own = "on its own queries, before pruning"
     rows = [("noise floor", number(recovery.noise_floor), "what the teacher's own precision allows"),
