@@ -93,6 +93,22 @@ def test_polish_ends_at_rounding_where_samples_leave_directions_open(activation)
     np.testing.assert_allclose(found, true, atol=1e-9)
 
 
+def test_polish_follows_neurons_that_bend_on_the_way(monkeypatch):
+    """Weights of inputs that few samples use are far off: straight steps end in another minimum."""
+    rng = np.random.default_rng(2)
+    teacher = network_of((12, 3, 2), "tanh")
+    x = np.clip(rng.normal(size=(600, 12)), 0.0, None)
+    for rare in range(4, 12):
+        x[:, rare] *= rng.uniform(size=600) < 0.01
+    where, first = Coordinates.of_rows(x), teacher.weights[0].copy()
+    first[:, 4:] += 2.0 * rng.normal(size=(3, 8))
+    start = where.lower(Network((first, *teacher.weights[1:]), teacher.biases, teacher.activation))
+    samples = Samples(where.inside(x), teacher(x))
+    assert polish(start, samples)[1] < 1e-29
+    monkeypatch.setattr("expandcluster.reconstruct.polish._TURN", 0.0)
+    assert polish(start, samples)[1] > 1e-8
+
+
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_error_bars_of_large_networks_are_those_of_small_ones(activation):
     teacher = network_of((8, 3, 2), activation)
