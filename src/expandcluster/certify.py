@@ -7,6 +7,7 @@ import numpy as np
 from expandcluster.error_bars import Determined, determined, error_bars, names_of_undetermined
 from expandcluster.error_bars_large import determined_large, large_error_bars
 from expandcluster.expand.expand import Students
+from expandcluster.expand.levenberg_marquardt import fits
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
 from expandcluster.queries.coordinates import Coordinates
@@ -49,7 +50,7 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     if lifted.bars.size:
         bars = _lifted_bars(lifted, network, error_bars(determined(network, samples, noise)),
                             source.coordinates.center)
-    elif source.given is not None and network.parameters > _LARGE:
+    elif not lifted.tuned and (network.parameters > _LARGE if source.given is not None else not fits(network.sizes)):
         known = determined_large(network, samples, noise) if may_polish(network) else None
         bars = _no_bars(lifted.network) if known is None else large_error_bars(known, source.coordinates, lasting)
     else:
