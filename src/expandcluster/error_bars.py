@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Sequence
 
 import jax
@@ -13,8 +12,8 @@ import numpy as np
 from expandcluster.activations import Activation
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.expand.population import Samples
-from expandcluster.identifiability import analyse
-from expandcluster.networks import Network, forward
+from expandcluster.identifiability import analyse, jacobians
+from expandcluster.networks import Network
 from expandcluster.precision import in_float64
 
 __all__ = ["LOOSE", "Determined", "by_layer", "canonical_parameters", "determined", "error_bars",
@@ -42,6 +41,7 @@ class Determined:
     root: np.ndarray
     variance: float
 
+    @in_float64
     def of_answers(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Whether the samples determine the answers to other inputs, and how well.
 
@@ -51,26 +51,13 @@ class Determined:
         Returns:
             ``(rows,)`` which are determined, and ``(rows,)`` the expected squared error of all outputs together.
         """
-        theta = flatten(self.network.weights, self.network.biases)
-        known, expected = np.zeros(len(x), bool), np.zeros(len(x))
-        for start in range(0, len(x), _ROWS):
-            part = slice(start, start + _ROWS)
-            rows = np.concatenate([x[part], np.repeat(x[:1], _ROWS - len(x[part]), axis=0)])  # one size, one program
-            slopes = np.asarray(_slopes(theta, rows, like=self.network.activation, sizes=self.network.sizes))
-            slopes = slopes[: len(x[part])] / self.scale
+        known, expected = [], []
+        for rows in jacobians(self.network, x, _ROWS):
+            slopes = rows / self.scale
             loose = np.sum((slopes @ self.null) ** 2, axis=(1, 2))
-            known[part] = loose <= LOOSE**2 * np.sum(slopes**2, axis=(1, 2))
-            expected[part] = self.variance * np.sum((slopes @ self.root) ** 2, axis=(1, 2))
-        return known, expected
-
-
-@functools.partial(jax.jit, static_argnames=("like", "sizes"))
-def _slopes(theta: jax.Array, x: jax.Array, *, like: Activation, sizes: tuple[int, ...]) -> jax.Array:
-    """Derivatives ``(rows, outputs, parameters)`` of the answers."""
-    def answer(theta: jax.Array, row: jax.Array) -> jax.Array:
-        return forward(*unflatten(theta, sizes), like, row[None])[0]
-
-    return jax.vmap(jax.jacrev(answer), in_axes=(None, 0))(theta, x)
+            known.append(loose <= LOOSE**2 * np.sum(slopes**2, axis=(1, 2)))
+            expected.append(self.variance * np.sum((slopes @ self.root) ** 2, axis=(1, 2)))
+        return np.concatenate([np.zeros(0, bool), *known]), np.concatenate([np.zeros(0), *expected])
 
 
 @in_float64

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ from expandcluster.expand.gauss_newton import flatten, network_from, unflatten
 from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
 
-__all__ = ["Spectrum", "analyse", "open_variants"]
+__all__ = ["Spectrum", "analyse", "jacobians", "open_variants"]
 
 _NULL = 1e-11  # singular values of the scaled Jacobian below this share of the largest are zero
 _DEAD = 1e-13  # columns below this share of the largest are zero
@@ -95,13 +96,21 @@ def _triangle(network: Network, theta: jax.Array, x: np.ndarray) -> np.ndarray:
     """The factor R of the Jacobian ``(samples * outputs, parameters)``, a chunk of samples at a time."""
     chunk = max(64, 4 * len(theta) // network.sizes[-1])
     triangle: np.ndarray = np.zeros((0, len(theta)))
+    for rows in jacobians(network, x, chunk):
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows.reshape(-1, len(theta))]), mode="r"))
+    return triangle
+
+
+def jacobians(network: Network, x: np.ndarray, chunk: int) -> Iterator[np.ndarray]:
+    """Derivatives ``(at most chunk, outputs, parameters)`` of the answers by the parameters, chunk after chunk.
+
+    To be used :func:`expandcluster.precision.in_float64`.
+    """
+    theta = flatten(network.weights, network.biases)
     for start in range(0, len(x), chunk):
         part = x[start : start + chunk]
         filled = np.concatenate([part, np.repeat(part[:1], chunk - len(part), axis=0)])  # one shape, one program
-        rows = np.asarray(_jacobian(theta, filled, sizes=network.sizes, activation=network.activation))
-        rows = rows[: len(part)].reshape(-1, len(theta))
-        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows]), mode="r"))
-    return triangle
+        yield np.asarray(_jacobian(theta, filled, sizes=network.sizes, activation=network.activation))[: len(part)]
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))

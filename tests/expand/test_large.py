@@ -131,6 +131,8 @@ def test_error_bars_of_large_networks_are_those_of_small_ones(activation):
     # One row gives two equations for three weights; a ReLU neuron that is silent there needs none.
     assert told[:5].any() == (activation == "relu") and told[8:].all()
     np.testing.assert_allclose(expected[told], expected_small[told], rtol=1e-3)
+    with float64():
+        np.testing.assert_array_equal(known.of_answers(where.inside(other))[1], expected)
 
 
 def test_coordinates_of_rows_are_of_one_size_along_the_axes_that_vary():
