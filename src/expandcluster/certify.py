@@ -24,7 +24,7 @@ __all__ = ["certify", "judge"]
 
 _SURE = 5.0  # standard deviations that must fit into the tolerance
 _DRAWS, _UNLUCKY, _MOST_EXPLAINED = 4, 10.0, 1e-6  # of errors of lifted weights: what they may explain
-_LARGE = 3000  # parameters of a network whose Jacobian is not decomposed
+_LARGE = 3000  # parameters of a network behind given inputs whose Jacobian is not decomposed
 _LASTING = 0.05  # spread of an input, over the largest, that makes its weights part of a neuron's norm
 _CHECK, _FAR = 600, 200  # held-out samples where students learn, and far from there
 
@@ -46,11 +46,13 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     samples = source.samples(samples_to_tune(network, source))
     lasting = None if source.given is None else _lasting(samples.x, source.coordinates)
     noise = 0.0 if probe.random else probe.noise  # the size of random noise shows in the residuals
-    known = None
+    given, known = source.given is not None, None
+    # From J'J: of images sooner, whose Jacobian would have hundreds of thousands of rows.
+    large = not lifted.tuned and (network.parameters > _LARGE if given else not fits(network.sizes))
     if lifted.bars.size:
         bars = _lifted_bars(lifted, network, error_bars(determined(network, samples, noise)),
                             source.coordinates.center)
-    elif not lifted.tuned and (network.parameters > _LARGE if source.given is not None else not fits(network.sizes)):
+    elif large:
         known = determined_large(network, samples, noise) if may_polish(network) else None
         bars = _no_bars(lifted.network) if known is None else large_error_bars(known, source.coordinates, lasting)
     else:
@@ -62,9 +64,9 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     size = max(float(np.abs(p).max()) for p in (*lifted.network.weights, *lifted.network.biases))
     support = min(int(layer.support.min()) for layer in reconstruction.layers)
     unjudged = 0
-    if source.given is not None and known is not None:
+    if given and known is not None:
         held_out = source.check(_CHECK)
-        if known.network is network:
+        if large:
             held_out = Samples(source.coordinates.inside(held_out.x), held_out.y, held_out.floor)
         loss, explained, unjudged = _given_loss(known, held_out)
     else:

@@ -15,11 +15,11 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.linalg import cho_solve, cholesky, eigh, lapack, solve_triangular
+from scipy.linalg import cho_solve, eigh, lapack, solve_triangular
 
 from expandcluster.error_bars import LOOSE, Determined, by_layer, canonical_parameters, variance_of_answers
 from expandcluster.expand.gauss_newton import flatten, unflatten
-from expandcluster.expand.normal_matrix import normal_matrix
+from expandcluster.expand.normal_matrix import factorised, normal_matrix
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
 from expandcluster.precision import in_float64
@@ -49,8 +49,8 @@ def determined_large(network: Network, samples: Samples, noise: float = 0.0) -> 
     matrix /= scale
     matrix /= scale[:, None]
     matrix[dead] = matrix[:, dead] = 0.0
-    null = _null_space(matrix)
-    return Determined(network, scale, null, _inverse_root(matrix, null),
+    null, root = _decomposed(matrix)
+    return Determined(network, scale, null, root,
                       variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
 
 
@@ -92,51 +92,50 @@ def large_error_bars(known: Determined, where: Coordinates, lasting: np.ndarray 
     return arrays
 
 
-def _null_space(matrix: np.ndarray) -> np.ndarray:
-    """Orthonormal columns ``(parameters, directions)`` along which a scaled J'J is zero, as far as rounding lets it."""
+def _decomposed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The null space of a scaled J'J, as far as rounding shows it, and columns that add up to its pseudo-inverse.
+
+    The matrix is changed: it is one along its null space afterwards.
+    """
     rng = np.random.default_rng(0)
     v = rng.normal(size=len(matrix))
     for _ in range(_ROUNDS):
         v = matrix @ (v / np.linalg.norm(v))
     least = _NULL * float(np.linalg.norm(v))
-    factor, order, rank, _ = lapack.dpstrf(matrix, tol=least, lower=1)
-    null = np.zeros((len(matrix), len(matrix) - rank))
-    above = solve_triangular(factor[:rank, :rank], factor[rank:, :rank].T, lower=True, trans="T", check_finite=False)
-    null[order - 1] = np.concatenate([-above, np.eye(len(matrix) - rank)])
-    del factor
-    null = np.linalg.qr(null)[0]
-    for _ in range(_LOOKS):  # a pivot may be larger than the eigenvalue
-        solve = functools.partial(cho_solve, (_factor(matrix, null), True), check_finite=False)
-        block = np.linalg.qr(rng.normal(size=(len(matrix), min(_BLOCK, len(matrix)))))[0]
-        for _ in range(_ROUNDS):
-            block = solve(block)
-            block = np.linalg.qr(block - null @ (null.T @ block))[0]
-        values, turn = eigh(block.T @ matrix @ block)
-        more = block @ turn[:, values <= least]
-        null = np.concatenate([null, more], axis=1)
-        if more.shape[1] < len(values):
+    null = _pivoted(matrix, least)
+    matrix += null @ null.T
+    factor, _ = factorised(matrix, _LEAST)
+    for _ in range(_LOOKS):
+        more = _missed(matrix, null, factor, least, rng)
+        if not more.size:
             break
-    return null
+        null = np.concatenate([null, more], axis=1)
+        matrix += more @ more.T
+        factor, _ = factorised(matrix, _LEAST)
+        if more.shape[1] < _BLOCK:
+            break
+    root = lapack.dtrtri(factor, lower=1, overwrite_c=1)[0].T
+    return null, root - null @ (null.T @ root)
 
 
-def _factor(matrix: np.ndarray, null: np.ndarray) -> np.ndarray:
-    """Lower Cholesky factor of the matrix made regular: one along its null space, and hardly more elsewhere."""
-    more = _LEAST
-    while True:
-        try:
-            regular = null @ null.T
-            regular += matrix
-            regular[np.diag_indices(len(regular))] += more
-            return cholesky(regular, lower=True, overwrite_a=True, check_finite=False)
-        except np.linalg.LinAlgError:
-            more *= 10.0
+def _pivoted(matrix: np.ndarray, least: float) -> np.ndarray:
+    """Orthonormal columns ``(parameters, directions)`` along which the matrix has no pivot larger than ``least``."""
+    factor, order, rank, _ = lapack.dpstrf(matrix, tol=least, lower=1)
+    above = solve_triangular(factor[:rank, :rank], factor[rank:, :rank].T, lower=True, trans="T", check_finite=False)
+    null = np.zeros((len(matrix), len(matrix) - rank))
+    null[order - 1] = np.concatenate([-above, np.eye(len(matrix) - rank)])
+    return np.asarray(np.linalg.qr(null)[0])
 
 
-def _inverse_root(matrix: np.ndarray, null: np.ndarray) -> np.ndarray:
-    """Columns whose outer products add up to the pseudo-inverse."""
-    root, _ = lapack.dtrtri(_factor(matrix, null), lower=1, overwrite_c=1)
-    root = root.T
-    return root - null @ (null.T @ root)
+def _missed(matrix: np.ndarray, null: np.ndarray, factor: np.ndarray, least: float, rng: np.random.Generator
+            ) -> np.ndarray:
+    """Further directions of eigenvalues of at most ``least``, whose pivots were larger; as many as are looked for."""
+    block = np.linalg.qr(rng.normal(size=(len(matrix), min(_BLOCK, len(matrix)))))[0]
+    for _ in range(_ROUNDS):
+        block = cho_solve((factor, True), block, check_finite=False)
+        block = np.linalg.qr(block - null @ (null.T @ block))[0]
+    values, turn = eigh(block.T @ matrix @ block)
+    return np.asarray(block @ turn[:, values <= least])
 
 
 def _mark_outside(arrays: tuple[np.ndarray, ...], where: Coordinates) -> None:

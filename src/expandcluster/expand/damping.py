@@ -49,11 +49,14 @@ class Limits(NamedTuple):
                    (options.creep or 0.0) * unit)
 
 
-def damped(lam: jax.Array, growth: jax.Array, fall: jax.Array, predicted: jax.Array, accept: jax.Array
+def damped(lam: Number, growth: Number, fall: Number, predicted: Number, accept: jax.Array, least: float = 1.0 / 3.0
            ) -> tuple[jax.Array, jax.Array]:
-    """Lambda and nu after a step whose loss fell by ``fall``, and was to fall by ``predicted``."""
+    """Lambda and nu after a step whose loss fell by ``fall``, and was to fall by ``predicted``.
+
+    Lambda falls to no less than this ``least`` share.
+    """
     gain = fall / jnp.maximum(predicted, 1e-300)
-    shrink = jnp.maximum(1.0 / 3.0, 1.0 - (2.0 * jnp.minimum(gain, 1.0) - 1.0) ** 3)
+    shrink = jnp.maximum(least, 1.0 - (2.0 * jnp.minimum(gain, 1.0) - 1.0) ** 3)
     return jnp.where(accept, lam * shrink, lam * growth), jnp.where(accept, 2.0, 2.0 * growth)
 
 

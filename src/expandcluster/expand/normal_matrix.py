@@ -12,13 +12,14 @@ import functools
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.linalg import cholesky
 
 from expandcluster.activations import Activation
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
 
-__all__ = ["normal_matrix"]
+__all__ = ["factorised", "normal_matrix"]
 
 _CHUNK = 4096  # samples at once
 
@@ -57,6 +58,20 @@ def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
             blocks[j, :, other] = blocks[other, :, j]
     matrix[first:, :first] = matrix[:first, first:].T
     return matrix
+
+
+def factorised(matrix: np.ndarray, added: float, along: np.ndarray | float = 1.0) -> tuple[np.ndarray, float]:
+    """Lower Cholesky factor of ``matrix + added diag(along)``; of ten times more, and so on, where rounding forbids it.
+
+    Also how much was added in the end.
+    """
+    while True:
+        try:
+            regular = matrix.copy()
+            regular[np.diag_indices(len(regular))] += added * along
+            return cholesky(regular, lower=True, overwrite_a=True, check_finite=False), added
+        except np.linalg.LinAlgError:
+            added *= 10.0
 
 
 def _weighted_gram(h: np.ndarray, factor: np.ndarray) -> np.ndarray:

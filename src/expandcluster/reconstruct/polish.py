@@ -15,11 +15,12 @@ import os
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
 from expandcluster.activations import Activation
+from expandcluster.expand.damping import damped
 from expandcluster.expand.gauss_newton import flatten, network_from, unflatten
-from expandcluster.expand.normal_matrix import normal_matrix
+from expandcluster.expand.normal_matrix import factorised, normal_matrix
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
@@ -29,6 +30,7 @@ __all__ = ["may_polish", "polish"]
 _STEPS, _INNER = 80, 40
 _INEXACT = 1e-3  # conjugate gradients end at this share of the gradient, in the norm of the preconditioner
 _LEAST_DAMPING, _MOST_DAMPING = 1e-20, 1e3
+_SHRINK = 0.1  # of the damping, is what is left of it after a step as good as predicted
 _FAR = 3.0  # a factorisation serves dampings up to so many times larger or smaller
 _TURN = 0.4  # of a step, is the most that it is turned by the curvature
 _NOTHING = 1e-10  # of the loss: it ends when a step promises no more
@@ -67,12 +69,10 @@ def polish(network: Network, samples: Samples) -> tuple[Network, float, int]:
         trial = theta + move + (turn if jnp.linalg.norm(turn) <= _TURN * jnp.linalg.norm(move) else 0.0)
         lost, slope = _loss_and_gradient(trial, **problem)
         predicted = float(move @ (preconditioner.damping * move - gradient))
+        damping, growth = map(float, damped(damping, growth, loss - lost, predicted, lost < loss, _SHRINK))
+        damping = max(damping, _LEAST_DAMPING)
         if lost < loss:
-            gain = min(float(loss - lost) / max(predicted, 1e-300), 1.0)
-            damping, growth = max(damping * max(0.1, 1.0 - (2.0 * gain - 1.0) ** 3), _LEAST_DAMPING), 2.0
             theta, loss, gradient, fresh = trial, lost, slope, False
-        else:
-            damping, growth = damping * growth, 2.0 * growth
         losses.append(float(loss))
         if predicted <= _NOTHING * loss or _stuck(losses, total):
             break
@@ -107,18 +107,10 @@ class _Preconditioner:
         self.damping = damping * self._mean
         if self._at and self.damping / _FAR <= self._at <= self.damping * _FAR:
             return
-        self._at = self.damping
-        while True:
-            try:
-                damped = self._matrix.copy()
-                damped[np.diag_indices(len(damped))] += self._at / self._scale**2
-                self._factor = cho_factor(damped, lower=True, overwrite_a=True, check_finite=False)
-                return
-            except np.linalg.LinAlgError:
-                self._at *= 10.0
+        self._factor, self._at = factorised(self._matrix, self.damping, 1.0 / self._scale**2)
 
     def solve(self, v: np.ndarray) -> np.ndarray:
-        return cho_solve(self._factor, v / self._scale, check_finite=False) / self._scale
+        return cho_solve((self._factor, True), v / self._scale, check_finite=False) / self._scale
 
 
 def _solve(theta: jax.Array, target: jax.Array, preconditioner: _Preconditioner, problem: dict
