@@ -63,6 +63,8 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
     size = max(float(np.abs(p).max()) for p in (*lifted.network.weights, *lifted.network.biases))
     support = min(int(layer.support.min()) for layer in reconstruction.layers)
+    if network.hidden_sizes[-1] > len(reconstruction.layers[-1].support):  # neurons that no student has
+        support = 0
     unjudged = 0
     if given and known is not None:
         held_out = source.check(_CHECK)

@@ -79,7 +79,8 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
         mirrored: as the tree was linked; see :func:`link`.
     """
     least = max(1, int(np.ceil(options.gamma * students - 1e-9)))
-    size = float(np.sqrt(np.mean(np.sum(vectors**2, axis=1)))) or 1.0
+    sizes = np.linalg.norm(vectors, axis=1)
+    size = float(np.median(sizes) if len(sizes) else 0.0) or 1.0  # a superfluous neuron's bias may be huge
     height = (gap_height(tree, student, least, size) if options.cut == "gap" and len(tree)
               else paper_height(tree, student, least))
     flat = fcluster(tree, height, criterion="distance") - 1 if len(tree) else np.zeros(len(vectors), int)

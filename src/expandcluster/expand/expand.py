@@ -34,6 +34,7 @@ _MORE = 4  # times as many samples for students that do not generalise
 _IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
 _MOST_INEXACT = 1e12  # floating-point operations of an inexact step up to which students are trained
 _ROUGH = 1e-8  # relative loss to which students are trained that are too large for exact steps
+_ROUGH_KINKED = 1e-6  # the same for neurons of which given inputs may tell little, see reconstruct/rare.py
 _LARGE = 800  # parameters of a student that takes long
 _PAIR = 2  # of them at least are trained side by side: one may fail
 _MANY = 4  # outputs that together tell so much of each neuron that shallow students need to be less wide
@@ -105,7 +106,7 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     sizes: tuple[int, ...] = ()
     for wave, width in enumerate(widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs)):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
-        samples = samples_for(source, sizes)
+        samples = samples_for(source, sizes, activation)
         if not _affordable(samples, sizes, waves, wave, activation):
             break
         best = pool.add(sizes, samples, waves, seed + wave, smooth_path=deep)
@@ -118,10 +119,11 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
         if not found or pool.agreeing() >= waves.enough or found >= _IN_VAIN * waves.enough:
             break
         # The width at which the search succeeded: narrower students are faster, but rarely reach the floor.
-        pool.add(sizes, samples_for(source, sizes), waves, seed + 1000 + wave, smooth_path=deep and wave % 4 < 3)
+        samples = samples_for(source, sizes, activation)
+        pool.add(sizes, samples, waves, seed + 1000 + wave, smooth_path=deep and wave % 4 < 3)
         if len(pool.floor_networks) == found and wave % 2 == 1:
             wider = (sizes[0], *(math.ceil(1.5 * h) for h in sizes[1:-1]), sizes[-1])
-            sizes = wider if _enough(samples_for(source, wider), wider) else sizes
+            sizes = wider if _enough(samples_for(source, wider, activation), wider) else sizes
     return pool.students()
 
 
@@ -134,24 +136,28 @@ def quick_look(source: Source, activation: Activation, hidden_layers: int, place
     if place >= len(widths):
         return None
     sizes = (pool.inputs, *[widths[place]] * hidden_layers, source.teacher.outputs)
-    samples = samples_for(source, sizes)
+    samples = samples_for(source, sizes, activation)
     if not _affordable(samples, sizes, waves, place, activation):
         return None
     pool.add(sizes, samples, waves, seed + place, smooth_path=hidden_layers > 1)
     return pool.students()
 
 
-def samples_for(source: Source, sizes: Sequence[int]) -> Samples:
+def samples_for(source: Source, sizes: Sequence[int], activation: Activation) -> Samples:
     """Training samples for students of ``sizes``: so many answers for each parameter, if there are so many.
 
-    Students that are too large for exact steps are trained to a floor of 1e-8: their neurons can be told apart from
-    there on, and the merged network, which is smaller, is taken to the teacher's.
+    Students that are too large for exact steps are trained to a floor of 1e-8, shallow ones of kinked neurons on given
+    inputs to 1e-6: their neurons can be told apart from there on, and the merged network, which is smaller, is taken to
+    the teacher's.
     """
     source.held_out(_HELD_OUT)  # first, so that a small budget cannot leave it out
     queries = source.options
     wanted = math.ceil(queries.per_parameter * parameter_count(sizes) / sizes[-1])
     samples = source.samples(max(queries.least_samples, wanted))
-    return samples if fits(sizes) else dataclasses.replace(samples, floor=max(samples.floor, _ROUGH))
+    if fits(sizes):
+        return samples
+    kinked = source.given is not None and clustered_unpruned(activation, sizes)
+    return dataclasses.replace(samples, floor=max(samples.floor, _ROUGH_KINKED if kinked else _ROUGH))
 
 
 def _enough(samples: Samples, sizes: Sequence[int]) -> bool:

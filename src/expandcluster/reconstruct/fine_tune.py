@@ -10,7 +10,9 @@ from expandcluster.networks import Network, stack
 from expandcluster.options import LMOptions
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.source import Source
+from expandcluster.reconstruct.kinks import switched_on
 from expandcluster.reconstruct.polish import may_polish, polish
+from expandcluster.reconstruct.rare import with_rare_neurons
 
 __all__ = ["fine_tune", "samples_to_tune", "tune"]
 
@@ -18,6 +20,8 @@ _ROWS = 100_000  # given inputs beyond which more only take time
 _NEAR = 1e-10  # relative loss to which inexact steps bring a large network
 _OPTIONS = LMOptions(steps=150, patience=8, damping=1e-8)
 _FROM_AFAR = dataclasses.replace(_OPTIONS, damping=1e-6)
+_MOST_MENDED, _WORTH = 12, 0.7  # times that kinks are mended, as long as no more than so much of the loss is left
+_ROUNDING = 1e-20  # relative loss that is no kink's
 
 
 def fine_tune(network: Network | None, source: Source, progress: Progress = silent) -> Network | None:
@@ -30,7 +34,14 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
     """
     if network is None:
         return None
-    network, loss, steps = tune(network, source.samples(samples_to_tune(network, source)))
+    samples = source.samples(samples_to_tune(network, source))
+    if source.given is not None:
+        found = network.hidden_sizes
+        network = with_rare_neurons(network, samples)
+        if network.hidden_sizes != found:
+            progress(Event("fine_tune", f"{network.hidden_sizes[0] - found[0]} neurons that few inputs switch",
+                           {"neurons": network.hidden_sizes[0]}))
+    network, loss, steps = tune(network, samples)
     progress(Event("fine_tune", f"relative loss {loss:.1e} after {steps} steps", {"relative_loss": loss}))
     return network
 
@@ -39,11 +50,26 @@ def tune(network: Network, samples: Samples) -> tuple[Network, float, int]:
     """All parameters trained on ``samples`` until the loss falls no more; also the relative loss, and steps taken."""
     exact = dataclasses.replace(samples, floor=0.0)
     if fits(network.sizes):
-        return _trained(network, exact, _OPTIONS)
+        return _mended(*_trained(network, exact, _OPTIONS), exact, _OPTIONS, samples.floor)
     # Inexact steps from afar; from nearby more exact ones, where one J'J of it can be made.
-    network, _, steps = _trained(network, dataclasses.replace(samples, floor=_NEAR), _FROM_AFAR)
+    near = dataclasses.replace(samples, floor=_NEAR)
+    network, _, steps = _mended(*_trained(network, near, _FROM_AFAR), near, _FROM_AFAR, _NEAR)
     network, loss, more = polish(network, exact) if may_polish(network) else _trained(network, exact, _OPTIONS)
     return network, loss, steps + more
+
+
+def _mended(network: Network, loss: float, steps: int, samples: Samples, options: LMOptions, floor: float
+            ) -> tuple[Network, float, int]:
+    """Trained on with kinks mended, as long as that helps."""
+    for _ in range(_MOST_MENDED):
+        if loss <= max(floor, _ROUNDING) or (better := switched_on(network, samples)) is None:
+            break
+        better, lost, more = _trained(better, samples, options)
+        steps += more
+        if not lost <= _WORTH * loss:
+            break
+        network, loss = better, lost
+    return network, loss, steps
 
 
 def _trained(network: Network, samples: Samples, options: LMOptions) -> tuple[Network, float, int]:

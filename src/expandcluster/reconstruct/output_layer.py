@@ -11,7 +11,7 @@ from expandcluster.networks import Network, stack
 from expandcluster.options import LMOptions
 from expandcluster.reconstruct.signs import wrong_signs
 
-__all__ = ["fit_output_layer"]
+__all__ = ["fit_output_layer", "fit_outputs", "refined"]
 
 _NEAR = 1e-4  # relative loss, linear part included, from which neurons are refined before their signs are told
 _LINEAR = 40.0  # preactivation from which softplus, GELU and SiLU are linear to rounding
@@ -31,18 +31,18 @@ def fit_output_layer(incoming: np.ndarray, activation: Activation, features: np.
     """
     slope = activation.symmetry.slope
     if activation.symmetry.sign != 0 and slope != 0.0:
-        outputs, linear = _fit(incoming, activation, features, y, linear=True)
-        if (better := _refined(incoming, outputs, linear, activation, Samples(features, y, floor))) is not None:
+        outputs, linear = fit_outputs(incoming, activation, features, y, linear=True)
+        if (better := refined(incoming, outputs, linear, activation, Samples(features, y, floor))) is not None:
             incoming = better
-            outputs, linear = _fit(incoming, activation, features, y, linear=True)
+            outputs, linear = fit_outputs(incoming, activation, features, y, linear=True)
         wrong = wrong_signs(linear, outputs[:, :-1], incoming[:, :-1], slope)
         incoming = np.where(wrong[:, None], -incoming, incoming)
-    outputs, _ = _fit(incoming, activation, features, y, linear=False)
+    outputs, _ = fit_outputs(incoming, activation, features, y, linear=False)
     return Network((incoming[:, :-1], outputs[:, :-1]), (incoming[:, -1], outputs[:, -1]), activation)
 
 
-def _refined(incoming: np.ndarray, outputs: np.ndarray, linear: np.ndarray, activation: Activation,
-             samples: Samples) -> np.ndarray | None:
+def refined(incoming: np.ndarray, outputs: np.ndarray, linear: np.ndarray, activation: Activation,
+            samples: Samples) -> np.ndarray | None:
     """The neurons after training together with the linear part; ``None`` where that is not needed or no better.
 
     One neuron that few samples see well blurs the linear part, and with it the signs of all. For each output
@@ -64,8 +64,8 @@ def _refined(incoming: np.ndarray, outputs: np.ndarray, linear: np.ndarray, acti
     return np.concatenate([found.weights[0], found.biases[0][:, None]], axis=1)[: len(incoming)]
 
 
-def _fit(incoming: np.ndarray, activation: Activation, features: np.ndarray, y: np.ndarray, *,
-         linear: bool) -> tuple[np.ndarray, np.ndarray]:
+def fit_outputs(incoming: np.ndarray, activation: Activation, features: np.ndarray, y: np.ndarray, *,
+                linear: bool) -> tuple[np.ndarray, np.ndarray]:
     """Weights and bias ``(outputs, hidden + 1)``, and the linear part ``(outputs, fan_in)``."""
     hidden = Network((incoming[:, :-1], np.eye(len(incoming))), (incoming[:, -1], np.zeros(len(incoming))),
                      activation)(features)

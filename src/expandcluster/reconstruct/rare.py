@@ -1,0 +1,245 @@
+"""Kinked neurons that few of the given inputs switch, found in what the others leave of the answers.
+
+Students learn a neuron from the inputs on either side of its kink. Where fewer of these lie on one side than the
+neuron has weights, each student makes up its own, and no cluster is left of it. The other neurons, and the linear map
+that it is for most inputs, explain all other answers, and what is left of those few has one direction for each such
+neuron: its outgoing weights. The linear map then tells the incoming weights of a neuron that is mostly on. Those of one
+that is mostly off are told by few inputs; of all weights that fit them the smallest are taken.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+from scipy.optimize import nnls
+
+from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.expand.population import Samples
+from expandcluster.networks import Network, stack
+from expandcluster.options import LMOptions
+from expandcluster.reconstruct.output_layer import fit_outputs, refined
+
+__all__ = ["with_rare_neurons"]
+
+_FITS = 8  # times that outliers are left out and the others fitted again
+_OUTLIER = 100.0  # times the median of the squared errors
+_NEAR = 1e-6  # median squared error, over the answers' variance, up to which what is left tells anything
+_LEAST_OUTPUTS = 3  # in fewer dimensions rests are parallel by chance
+_CLEAR = 30.0  # times the median error: such a rest has a direction
+_PARALLEL, _APART = 1e-5, 1e-3  # one minus the cosine: of rests of the same neuron; of those of another
+_LEAST_ROWS = 5  # parallel rests that are no coincidence
+_EXPLAINED = 0.8  # of the rests' spread may be left where the linear map tells the neuron
+_TRAIN = LMOptions(steps=30, patience=15, damping=1e-6)
+_ROUNDS, _DONE, _WORTH = 4, 1e-12, 0.5
+_SURE, _PERHAPS = (100.0, 0.05), (10.0, 0.3)  # times the median error at least, and share of another direction at most
+_AT_ONCE, _MOST_PASSES, _ROUNDING = 200, 200, 1e-10  # constraints that are added, how often, and what is no violation
+
+
+def with_rare_neurons(network: Network, samples: Samples) -> Network:
+    """The network with the neurons that it lacks; itself where it lacks none, or they cannot be told.
+
+    Args:
+        network: one hidden layer of a kinked activation; the signs of its neurons and its output layer may be wrong.
+        samples: all that are given.
+    """
+    slope = network.activation.negative_slope
+    if (slope is None or len(network.weights) != 2 or network.sizes[-1] < _LEAST_OUTPUTS
+            or samples.relative_loss(network(samples.x)) <= max(samples.floor, _DONE)):
+        return network
+    known, fit = _refined(network, samples)
+    if fit.error**2 > _NEAR * samples.total_variance / len(samples.x):
+        return network
+    clear = np.linalg.norm(fit.rest, axis=1) > _CLEAR * fit.error
+    directions = _directions(fit.rest[clear], fit.outputs)
+    if not 0 < len(directions) <= network.sizes[-1] - 2:
+        return network
+    found = _from_linear_map(known, samples, fit, directions)
+    if found is None:
+        return network
+    larger, hidden = found
+    return _with_mostly_off(_trained(larger, samples, hidden), samples, hidden)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fit:
+    """Most answers explained by the neurons, up to signs, and a linear map.
+
+    Attributes:
+        outputs: outgoing weights and bias ``(outputs, hidden + 1)``.
+        linear: the linear map ``(outputs, inputs)``.
+        rest: what is left of every answer ``(samples, outputs)``.
+        error: median of its size.
+    """
+
+    outputs: np.ndarray
+    linear: np.ndarray
+    rest: np.ndarray
+    error: float
+
+
+def _fit_most(network: Network, samples: Samples) -> _Fit:
+    """Least squares, repeated without the outliers of the fit before."""
+    incoming = np.concatenate([network.weights[0], network.biases[0][:, None]], axis=1)
+    kept = np.ones(len(samples.x), bool)
+    for _ in range(_FITS):
+        outputs, linear = fit_outputs(incoming, network.activation, samples.x[kept], samples.y[kept], linear=True)
+        rest = samples.y - network.hidden(samples.x, 1) @ outputs[:, :-1].T - outputs[:, -1] - samples.x @ linear.T
+        squared = np.sum(rest**2, axis=1)
+        before, kept = kept, squared <= _OUTLIER * np.median(squared)
+        if np.array_equal(before, kept):
+            break
+    return _Fit(outputs, linear, rest, float(np.sqrt(np.median(squared))))
+
+
+def _refined(network: Network, samples: Samples) -> tuple[Network, _Fit]:
+    """The neurons trained together with the linear map on the samples that they explain, and the fit of these."""
+    fit = _fit_most(network, samples)
+    unit = samples.total_variance / len(samples.x)
+    for _ in range(_ROUNDS):
+        squared = np.sum(fit.rest**2, axis=1)
+        kept = squared <= _OUTLIER * np.median(squared)
+        if squared[kept].mean() <= _DONE * unit:
+            break
+        incoming = np.concatenate([network.weights[0], network.biases[0][:, None]], axis=1)
+        better = refined(incoming, fit.outputs, fit.linear, network.activation,
+                         Samples(samples.x[kept], samples.y[kept], _DONE))
+        if better is None:
+            break
+        network = Network((better[:, :-1], network.weights[1]), (better[:, -1], network.biases[1]), network.activation)
+        before, fit = fit.error, _fit_most(network, samples)
+        if fit.error > _WORTH * before:
+            break
+    return network, fit
+
+
+def _directions(rests: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+    """Directions ``(neurons, outputs)`` that rests share, those with most of them first.
+
+    Rests along the outgoing weights of a known neuron are errors of its kink.
+    """
+    unit = rests / np.linalg.norm(rests, axis=1)[:, None]
+    known = outputs[:, :-1] / np.linalg.norm(outputs[:, :-1], axis=0)
+    unit = unit[np.abs(unit @ known).max(axis=1, initial=0.0) <= 1.0 - _APART]
+    found: list[np.ndarray] = []
+    while len(unit):
+        alike = np.array([np.count_nonzero(unit @ one >= 1.0 - _PARALLEL) for one in unit])
+        best = unit[np.argmax(alike)]
+        if alike.max() < _LEAST_ROWS:
+            break
+        mean = unit[unit @ best >= 1.0 - _PARALLEL].mean(axis=0)
+        found.append(mean / np.linalg.norm(mean))
+        unit = unit[unit @ found[-1] < 1.0 - _APART]
+    return np.array(found).reshape(-1, outputs.shape[0])
+
+
+def _from_linear_map(network: Network, samples: Samples, fit: _Fit, directions: np.ndarray
+                     ) -> tuple[Network, np.ndarray] | None:
+    """The network with right signs and the neurons that the linear map tells; and the directions of those it does not.
+
+    Across all missing directions the linear map is what wrong signs of the known neurons leave behind. ``None`` where
+    no signs explain that.
+    """
+    act, low = network.activation, network.activation.negative_slope
+    assert low is not None
+    spread = samples.x.std(axis=0)
+    outgoing, left = fit.outputs[:, :-1], act.symmetry.slope * fit.outputs[:, :-1]
+    across = np.linalg.svd(directions)[2][len(directions) :]
+    maps = np.einsum("oi,id->odi", across @ left, network.weights[0] * spread).reshape(-1, len(network.weights[0]))
+    wrong = np.rint(np.linalg.lstsq(maps, (across @ fit.linear * spread).reshape(-1), rcond=1e-10)[0])
+    if not set(wrong.tolist()) <= {0.0, 1.0}:
+        return None
+    weights = np.linalg.pinv(directions.T) @ (fit.linear - left @ (wrong[:, None] * network.weights[0]))
+    neurons = [_neuron(fit, samples.x, direction, w, low) for direction, w in zip(directions, weights, strict=True)]
+    seen = np.array([neuron is not None for neuron in neurons])
+    if low and not seen.all():
+        return None
+    signs = np.where(wrong == 1, -1.0, 1.0)
+    first = np.array([*(signs[:, None] * network.weights[0]), *(neuron[0] for neuron in neurons if neuron)])
+    bias = np.array([*(signs * network.biases[0]), *(neuron[1] for neuron in neurons if neuron)])
+    outgoing = np.concatenate([outgoing, directions[seen].T], axis=1)
+    larger = Network((first, outgoing), (bias, np.zeros(len(outgoing))), act)
+    return Network(larger.weights, (bias, np.median(samples.y - larger(samples.x), axis=0)), act), directions[~seen]
+
+
+def _neuron(fit: _Fit, x: np.ndarray, direction: np.ndarray, linear: np.ndarray, low: float
+            ) -> tuple[np.ndarray, float] | None:
+    """Incoming weights and bias of the neuron with this linear map, told by its rests; ``None`` if it has none."""
+    along, rows, _ = _along(fit.rest, direction, fit.error)
+    z = (x @ linear)[rows]
+    kink = along[rows] / (1.0 - low)
+    for factor, side in ((1.0, -1.0), *([(1.0 / low, 1.0)] if low else [])):  # mostly on, mostly off
+        bias = float(np.median(side * kink - factor * z))
+        if np.sum((side * kink - factor * z - bias) ** 2) <= _EXPLAINED**2 * np.sum((kink - np.median(kink)) ** 2):
+            return factor * linear, bias
+    return None
+
+
+def _along(rest: np.ndarray, direction: np.ndarray, error: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Components of rests along a direction; which surely are nothing else; and which perhaps are."""
+    along = rest @ direction
+    aside = np.linalg.norm(rest - along[:, None] * direction, axis=1)
+    sure, perhaps = ((along > times * error) & (aside <= share * along) for times, share in (_SURE, _PERHAPS))
+    return along, np.flatnonzero(sure), perhaps
+
+
+def _trained(network: Network, samples: Samples, hidden: np.ndarray) -> Network:
+    """Trained on the samples that neurons of the directions ``hidden`` do not change."""
+    last = np.inf
+    for _ in range(_ROUNDS):
+        rest = samples.y - network(samples.x)
+        error = float(np.sqrt(np.median(np.sum(rest**2, axis=1))))
+        others = np.ones(len(rest), bool)
+        for direction in hidden:
+            others &= ~_along(rest, direction, error)[2]
+        trained = levenberg_marquardt(stack([network]), Samples(samples.x[others], samples.y[others], _DONE),
+                                      network.activation, _TRAIN)
+        network, loss = trained.population.network(0, network.activation), float(trained.loss[0])
+        if loss <= _DONE or loss > _WORTH * last:
+            break
+        last = loss
+    return network
+
+
+def _with_mostly_off(network: Network, samples: Samples, hidden: np.ndarray) -> Network:
+    """The network with a neuron for each of these outgoing weights that only the samples switch on that it changes."""
+    spread = samples.x.std(axis=0)
+    spread = np.where(spread > 0, spread, 1.0)
+    inputs = np.concatenate([samples.x / spread, np.ones((len(samples.x), 1))], axis=1)
+    for direction in hidden:
+        rest = samples.y - network(samples.x)
+        error = float(np.sqrt(np.median(np.sum(rest**2, axis=1))))
+        along, on, perhaps = _along(rest, direction, error)
+        w = _smallest(inputs[on], along[on], inputs[~perhaps])
+        if w is not None:
+            network = Network((np.concatenate([network.weights[0], [w[:-1] / spread]]),
+                               np.concatenate([network.weights[1], direction[:, None]], axis=1)),
+                              (np.append(network.biases[0], w[-1]), network.biases[1]), network.activation)
+    return network
+
+
+def _smallest(on: np.ndarray, values: np.ndarray, off: np.ndarray) -> np.ndarray | None:
+    """The smallest w with ``on @ w = values`` and ``off @ w <= 0``; ``None`` where there is none.
+
+    Least distance programming by non-negative least squares (Lawson and Hanson 1974, Solving Least Squares Problems,
+    chapter 23), with only those constraints that are violated on the way.
+    """
+    u, s, v = np.linalg.svd(on)
+    rank = int(np.count_nonzero(s > _ROUNDING * s.max(initial=0.0)))
+    start, null = v[:rank].T @ ((u[:, :rank].T @ values) / s[:rank]), v[rank:].T
+    at_start, moves = off @ start, off @ null
+    w, z, active = start, at_start, np.zeros(0, int)
+    for _ in range(_MOST_PASSES):
+        violated = np.setdiff1d(np.flatnonzero(z > _ROUNDING), active)
+        if not len(violated):
+            return w
+        active = np.concatenate([active, violated[np.argsort(-z[violated])[:_AT_ONCE]]])
+        matrix = np.concatenate([-moves[active].T, at_start[None, active]])
+        target = np.append(np.zeros(len(matrix) - 1), 1.0)
+        multipliers = nnls(matrix, target, maxiter=10 * len(active))[0]
+        gap = matrix @ multipliers - target
+        if -gap[-1] <= _ROUNDING:
+            return None
+        move = -gap[:-1] / gap[-1]
+        w, z, active = start + null @ move, at_start + moves @ move, active[multipliers > 0]
+    return None
