@@ -14,10 +14,8 @@ import dataclasses
 import numpy as np
 from scipy.optimize import nnls
 
-from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
 from expandcluster.expand.population import Samples
-from expandcluster.networks import Network, stack
-from expandcluster.options import LMOptions
+from expandcluster.networks import Network
 from expandcluster.reconstruct.output_layer import fit_outputs, refined
 
 __all__ = ["with_rare_neurons"]
@@ -29,8 +27,8 @@ _LEAST_OUTPUTS = 3  # in fewer dimensions rests are parallel by chance
 _CLEAR = 30.0  # times the median error: such a rest has a direction
 _PARALLEL, _APART = 1e-5, 1e-3  # one minus the cosine: of rests of the same neuron; of those of another
 _LEAST_ROWS = 5  # parallel rests that are no coincidence
+_LINEAR = 0.01  # of their squares is left, at most, of rests that a linear map explains
 _EXPLAINED = 0.8  # of the rests' spread may be left where the linear map tells the neuron
-_TRAIN = LMOptions(steps=30, patience=15, damping=1e-6)
 _ROUNDS, _DONE, _WORTH = 4, 1e-12, 0.5
 _SURE, _PERHAPS = (100.0, 0.05), (10.0, 0.3)  # times the median error at least, and share of another direction at most
 _AT_ONCE, _MOST_PASSES, _ROUNDING = 200, 200, 1e-10  # constraints that are added, how often, and what is no violation
@@ -51,14 +49,14 @@ def with_rare_neurons(network: Network, samples: Samples) -> Network:
     if fit.error**2 > _NEAR * samples.total_variance / len(samples.x):
         return network
     clear = np.linalg.norm(fit.rest, axis=1) > _CLEAR * fit.error
-    directions = _directions(fit.rest[clear], fit.outputs)
+    directions = _not_linear(_directions(fit.rest[clear], fit.outputs), fit, samples)
     if not 0 < len(directions) <= network.sizes[-1] - 2:
         return network
     found = _from_linear_map(known, samples, fit, directions)
     if found is None:
         return network
     larger, hidden = found
-    return _with_mostly_off(_trained(larger, samples, hidden), samples, hidden)
+    return _with_mostly_off(larger, samples, hidden)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,6 +131,36 @@ def _directions(rests: np.ndarray, outputs: np.ndarray) -> np.ndarray:
     return np.array(found).reshape(-1, outputs.shape[0])
 
 
+def _not_linear(directions: np.ndarray, fit: _Fit, samples: Samples) -> np.ndarray:
+    """Those of the directions whose rests no linear map explains that is zero for all samples without a rest.
+
+    What few samples tell of the known neurons' weights gives such samples parallel rests, too.
+    """
+    inputs = _inputs(samples.x)
+    squared = np.sum(fit.rest**2, axis=1)
+    others = inputs[squared <= _OUTLIER * np.median(squared)]
+    gram = others.T @ others
+    gram[np.diag_indices_from(gram)] += _ROUNDING * np.trace(gram) / len(gram)
+    kept = []
+    for direction in directions:
+        along, rows, _ = _along(fit.rest, direction, fit.error)
+        target, few = along[rows], inputs[rows]
+        w = np.linalg.solve(gram + few.T @ few, few.T @ target)
+        if np.sum((few @ w - target) ** 2) + w @ gram @ w > _LINEAR * np.sum(target**2):
+            kept.append(direction)
+    return np.array(kept).reshape(-1, directions.shape[1])
+
+
+def _inputs(x: np.ndarray) -> np.ndarray:
+    """Inputs in units of their spread, and a one."""
+    return np.concatenate([x / _spread(x), np.ones((len(x), 1))], axis=1)
+
+
+def _spread(x: np.ndarray) -> np.ndarray:
+    spread = x.std(axis=0)
+    return np.where(spread > 0, spread, 1.0)
+
+
 def _from_linear_map(network: Network, samples: Samples, fit: _Fit, directions: np.ndarray
                      ) -> tuple[Network, np.ndarray] | None:
     """The network with right signs and the neurons that the linear map tells; and the directions of those it does not.
@@ -142,7 +170,7 @@ def _from_linear_map(network: Network, samples: Samples, fit: _Fit, directions: 
     """
     act, low = network.activation, network.activation.negative_slope
     assert low is not None
-    spread = samples.x.std(axis=0)
+    spread = _spread(samples.x)
     outgoing, left = fit.outputs[:, :-1], act.symmetry.slope * fit.outputs[:, :-1]
     across = np.linalg.svd(directions)[2][len(directions) :]
     maps = np.einsum("oi,id->odi", across @ left, network.weights[0] * spread).reshape(-1, len(network.weights[0]))
@@ -183,29 +211,9 @@ def _along(rest: np.ndarray, direction: np.ndarray, error: float) -> tuple[np.nd
     return along, np.flatnonzero(sure), perhaps
 
 
-def _trained(network: Network, samples: Samples, hidden: np.ndarray) -> Network:
-    """Trained on the samples that neurons of the directions ``hidden`` do not change."""
-    last = np.inf
-    for _ in range(_ROUNDS):
-        rest = samples.y - network(samples.x)
-        error = float(np.sqrt(np.median(np.sum(rest**2, axis=1))))
-        others = np.ones(len(rest), bool)
-        for direction in hidden:
-            others &= ~_along(rest, direction, error)[2]
-        trained = levenberg_marquardt(stack([network]), Samples(samples.x[others], samples.y[others], _DONE),
-                                      network.activation, _TRAIN)
-        network, loss = trained.population.network(0, network.activation), float(trained.loss[0])
-        if loss <= _DONE or loss > _WORTH * last:
-            break
-        last = loss
-    return network
-
-
 def _with_mostly_off(network: Network, samples: Samples, hidden: np.ndarray) -> Network:
     """The network with a neuron for each of these outgoing weights that only the samples switch on that it changes."""
-    spread = samples.x.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
-    inputs = np.concatenate([samples.x / spread, np.ones((len(samples.x), 1))], axis=1)
+    spread, inputs = _spread(samples.x), _inputs(samples.x)
     for direction in hidden:
         rest = samples.y - network(samples.x)
         error = float(np.sqrt(np.median(np.sum(rest**2, axis=1))))
