@@ -34,7 +34,7 @@ _MORE = 4  # times as many samples for students that do not generalise
 _IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
 _MOST_INEXACT = 1e12  # floating-point operations of an inexact step up to which students are trained
 _ROUGH = 1e-8  # relative loss to which students are trained that are too large for exact steps
-_ROUGH_KINKED = 1e-6  # the same for neurons of which given inputs may tell little, see reconstruct/rare.py
+_ROUGH_KINKED = 1e-5  # the same for neurons of which given inputs may tell little, see reconstruct/rare.py
 _LARGE = 800  # parameters of a student that takes long
 _PAIR = 2  # of them at least are trained side by side: one may fail
 _MANY = 4  # outputs that together tell so much of each neuron that shallow students need to be less wide
@@ -147,7 +147,7 @@ def samples_for(source: Source, sizes: Sequence[int], activation: Activation) ->
     """Training samples for students of ``sizes``: so many answers for each parameter, if there are so many.
 
     Students that are too large for exact steps are trained to a floor of 1e-8, shallow ones of kinked neurons on given
-    inputs to 1e-6: their neurons can be told apart from there on, and the merged network, which is smaller, is taken to
+    inputs to 1e-5: their neurons can be told apart from there on, and the merged network, which is smaller, is taken to
     the teacher's.
     """
     source.held_out(_HELD_OUT)  # first, so that a small budget cannot leave it out
