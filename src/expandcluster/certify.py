@@ -169,7 +169,8 @@ def judge(certificate: Certificate | None, students: Students, probe: Probe, *, 
     """The verdict that the evidence supports; doubt is never decided in favour of exact."""
     explained = min(_UNLUCKY * certificate.explained, _MOST_EXPLAINED) if certificate else 0.0
     if certificate is None or not certificate.relative_loss <= max(probe.allowed, explained):
-        too_few = students.overfitted > students.at_floor or students.tried == 0 or students.at_floor > 0
+        too_few = (students.overfitted > students.at_floor or students.tried == 0 or students.at_floor > 0
+                   or students.out_of_budget)
         return Verdict.TOO_FEW_QUERIES if too_few else Verdict.CANNOT_IMITATE
     if certificate.undetermined:
         return Verdict.UNDETERMINED

@@ -45,7 +45,8 @@ class Verdict(enum.Enum):
         "for noisy answers, say how noisy they are."
     )
     TOO_FEW_QUERIES = (
-        "The queries are too few to determine a network: students that fit them disagree elsewhere. "
+        "The queries are too few to determine a network: students that fit them disagree elsewhere, or wider "
+        "students would need more. "
         "Give more samples, a larger query budget, or wider inputs."
     )
 

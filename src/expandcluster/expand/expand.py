@@ -66,6 +66,7 @@ class Students:
             after its last. A smooth path before is not in them.
         floor: relative loss at or below which one of them counts as having reached the noise floor; above the source's
             where they are trained roughly.
+        out_of_budget: whether wider ones were not trained because the query budget has too few answers for them.
     """
 
     networks: tuple[Network, ...]
@@ -80,6 +81,7 @@ class Students:
     all_pruned: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
     curves: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros((0, 0, 2)))
     floor: float = 0.0
+    out_of_budget: bool = False
 
     @property
     def best_loss(self) -> float:
@@ -104,10 +106,12 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     pool = _Pool(source, activation, progress, keep_all=waves.keep == "all", least=rows.rank or 1)
     deep = hidden_layers > 1  # shallow students get there without the smooth path
     sizes: tuple[int, ...] = ()
+    out_of_budget = False
     for wave, width in enumerate(widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs)):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
         samples = samples_for(source, sizes, activation)
         if not _affordable(samples, sizes, waves, wave, activation):
+            out_of_budget = source.given is None and not _enough(samples, sizes)
             break
         best = pool.add(sizes, samples, waves, seed + wave, smooth_path=deep)
         if not pool.floor_networks and deep and best < _PROMISING:  # another wave costs far less than wider students
@@ -124,7 +128,7 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
         if len(pool.floor_networks) == found and wave % 2 == 1:
             wider = (sizes[0], *(math.ceil(1.5 * h) for h in sizes[1:-1]), sizes[-1])
             sizes = wider if _enough(samples_for(source, wider, activation), wider) else sizes
-    return pool.students()
+    return dataclasses.replace(pool.students(), out_of_budget=out_of_budget)
 
 
 def quick_look(source: Source, activation: Activation, hidden_layers: int, place: int, rows: RowSpace,
