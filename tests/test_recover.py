@@ -222,14 +222,6 @@ def test_a_budget_that_ends_in_the_middle_of_a_stage(queries):
     assert recovery.verdict is ec.Verdict.TOO_FEW_QUERIES and recovery.queries <= queries
 
 
-def test_a_budget_that_ends_before_students_are_wide_enough():
-    truth = random_teacher((6, 16, 2), "tanh", 0)
-    options = ec.RecoverOptions(queries=ec.QueryOptions(max_queries=260), expand=ec.ExpandOptions(widths=(4, 64)))
-    recovery = ec.recover(ec.Teacher.from_network(truth), activation="tanh", options=options)
-    assert recovery.students_at_floor == 0
-    assert recovery.verdict is ec.Verdict.TOO_FEW_QUERIES  # not that no network can imitate it
-
-
 def test_fewer_rows_than_parameters():
     truth = random_teacher((6, 5, 1), "tanh", 0)
     x = np.random.default_rng(0).normal(size=(30, 6))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from tests.problems import random_teacher
 
 from expandcluster.activations import get_activation
+from expandcluster.certify import judge
 from expandcluster.expand import expand as module
 from expandcluster.expand.expand import expand, widths_for
-from expandcluster.options import ExpandOptions, RecoverOptions
+from expandcluster.options import ExpandOptions, QueryOptions, RecoverOptions
 from expandcluster.progress import silent
+from expandcluster.queries.probe import Probe
 from expandcluster.queries.row_space import RowSpace
 from expandcluster.queries.source import open_source
+from expandcluster.results import Verdict
 from expandcluster.teachers.base import Teacher
 
 
@@ -37,6 +42,22 @@ def test_widths_are_tried_as_long_as_a_step_is_affordable(activation, effort, tr
     source.floor = 1e-26
     students = expand(source, get_activation(activation), 1, RowSpace(), options, 0)
     assert len(students.all_losses) == tried and not students.at_floor
+
+
+@pytest.mark.parametrize(("queries", "ends_early"), [(1000, True), (None, False)])
+def test_a_budget_may_end_before_students_are_wide_enough(queries, ends_early):
+    """Then the verdict is too few queries, and not that no network imitates the teacher."""
+    options = RecoverOptions(queries=QueryOptions(max_queries=queries),
+                             expand=ExpandOptions(students=1, enough=1, waves=0, widths=(2, 400), effort=1e30))
+    source = open_source(Teacher.from_network(random_teacher((6, 16, 2), "tanh", 0)), options.queries, 0)
+    source.floor = 1e-26
+    if not ends_early:  # no need to train the wide one
+        options = dataclasses.replace(options, expand=dataclasses.replace(options.expand, widths=(2,)))
+    students = expand(source, get_activation("tanh"), 1, RowSpace(), options, 0)
+    assert not students.at_floor and len(students.all_losses) == 1
+    assert students.out_of_budget is ends_early
+    verdict = judge(None, students, Probe(1e-16, 1e-32, 1e-26, single=False), enough=1)
+    assert verdict is (Verdict.TOO_FEW_QUERIES if ends_early else Verdict.CANNOT_IMITATE)
 
 
 @pytest.mark.parametrize(("hidden_layers", "outputs", "first"), [(1, 1, 32), (1, 4, 20), (2, 10, 32)])
