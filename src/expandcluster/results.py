@@ -120,7 +120,8 @@ class Certificate:
             of ``W_1, b_1, W_2, ...``; NaN where these queries do not determine the parameter.
         largest_error_bar: largest of them over the largest absolute parameter.
         undetermined: names of undetermined parameters, for example ``W1[3,7]``.
-        support: smallest number of distinct students in which a neuron was found.
+        support: smallest number of distinct students in which a neuron was found; 0 where one follows from the others
+            (``reconstruct/rare.py``).
         students: number of students that reached the noise floor.
         explained: relative loss that the error bars of weights outside the students' slice explain, or those of a
             network behind given inputs.

@@ -84,7 +84,8 @@ def print_recovery(recovery: Recovery) -> None:
     }
     if certificate is not None:
         rows["largest error bar"] = f"{certificate.largest_error_bar:.1e} of the largest parameter"
-        rows["found in"] = f"at least {certificate.support} students, of {certificate.students} at the noise floor"
+        rows["found in"] = (f"at least {certificate.support} students, of {certificate.students} at the noise floor"
+                            if certificate.support else "some neurons in no student: few inputs switch them")
         if certificate.undetermined:
             names = certificate.undetermined
             rows["undetermined"] = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")

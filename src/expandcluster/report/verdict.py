@@ -74,7 +74,8 @@ def checks(recovery: Recovery, probe: Probe, enough: int) -> list[Check]:
               f"{len(certificate.undetermined):,} of {_parameters(recovery):,} undetermined", "none",
               not certificate.undetermined),
         Check("Did independent students find the same neurons?",
-              f"every neuron in at least {certificate.support} of {plural(certificate.students, 'student')}",
+              f"every neuron in at least {certificate.support} of {plural(certificate.students, 'student')}"
+              if certificate.support else "some neurons in none: few inputs switch them, they follow from the others",
               f"{few} or more", certificate.support >= few),
         Check("How exact is the least certain parameter?",
               f"{number(certificate.largest_error_bar)} of the largest one",
