@@ -15,7 +15,7 @@ __all__ = ["Check", "checks", "verdict_section"]
 
 _TONES = {Verdict.EXACT: ("good", "✓"), Verdict.CANNOT_IMITATE: ("bad", "✗"), Verdict.TOO_FEW_QUERIES: ("bad", "✗")}
 _WORDS = {
-    "teacher": "the model that was asked; nothing but its answers was used.",
+    "teacher": "the model that is to be recovered; nothing but its answers was used.",
     "student": "a network trained to give the teacher's answers. Many are trained; what they agree on is kept.",
     "relative loss": "mean squared difference between a network's answers and the teacher's, over the variance of the "
                      "teacher's answers: 1 is no better than always giving the mean, 1e-20 is the same to ten digits.",
@@ -107,7 +107,7 @@ def verdict_section(recovery: Recovery, probe: Probe, enough: int) -> Html:
 def _summary(recovery: Recovery) -> list[str]:
     """What happened, in sentences."""
     students = len(recovery.losses)
-    words = [f"The teacher was asked {plural(recovery.queries, 'input')}, and " + (
+    words = [f"The teacher's answers to {plural(recovery.queries, 'input')} were used, and " + (
         f"{plural(students, 'student')} {'was' if students == 1 else 'were'} trained to answer as it does." if students
         else "no student was trained.")]
     if recovery.network is None:
