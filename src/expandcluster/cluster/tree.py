@@ -15,7 +15,7 @@ from expandcluster.options import ClusterOptions
 from expandcluster.progress import NeuronsLinked, Progress, silent
 from expandcluster.results import LayerClusters
 
-__all__ = ["cluster", "cut_again", "gap_height", "link", "members_of", "paper_height"]
+__all__ = ["aligned_height", "cluster", "cut_again", "gap_height", "link", "members_of", "paper_height"]
 
 _SAME = 1e-6  # merges below this share of the neurons' size are rounding, and are not told apart
 
@@ -81,8 +81,18 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
     least = max(1, int(np.ceil(options.gamma * students - 1e-9)))
     sizes = np.linalg.norm(vectors, axis=1)
     size = float(np.median(sizes) if len(sizes) else 0.0) or 1.0  # a superfluous neuron's bias may be huge
-    height = (gap_height(tree, student, least, size) if options.cut == "gap" and len(tree)
-              else paper_height(tree, student, least))
+    by_gap = options.cut == "gap" and len(tree) > 0
+    height = gap_height(tree, student, least, size) if by_gap else paper_height(tree, student, least)
+    clusters = _cut(tree, height, vectors, student, least, options.beta, mirrored=mirrored)
+    if by_gap and not len(clusters.support):  # copies merge nearly as far up as strangers do
+        height = aligned_height(tree, student, least, options.beta * size)
+        clusters = _cut(tree, height, vectors, student, least, options.beta, mirrored=mirrored)
+    return clusters
+
+
+def _cut(tree: np.ndarray, height: float, vectors: np.ndarray, student: np.ndarray, least: int, beta: float, *,
+         mirrored: bool) -> LayerClusters:
+    """The clusters below ``height`` with neurons of enough students, and aligned."""
     flat = fcluster(tree, height, criterion="distance") - 1 if len(tree) else np.zeros(len(vectors), int)
     if mirrored:
         vectors = _one_side(vectors, flat)
@@ -91,7 +101,7 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
     angle: list[float] = []
     for members in members_of(flat):
         found_in = len(np.unique(student[members]))
-        if found_in >= least and (spread := _median_angle(vectors[members])) <= options.beta:
+        if found_in >= least and (spread := _median_angle(vectors[members])) <= beta:
             labels[members] = len(support)
             support.append(found_in)
             angle.append(spread)
@@ -137,6 +147,12 @@ def paper_height(tree: np.ndarray, student: np.ndarray, least: int) -> float:
     """
     counts, gaps, heights = _intervals(tree, student, least, 1e-300, 0.0)
     return _best(counts, gaps, heights)
+
+
+def aligned_height(tree: np.ndarray, student: np.ndarray, least: int, most: float) -> float:
+    """Height of at most ``most``, beyond which neurons are no longer aligned, where most clusters count."""
+    counts, gaps, heights = _intervals(tree, student, least, 1e-300, 0.0)
+    return min(_best(np.where(heights[:-1] <= most, counts, -1), gaps, heights), most)
 
 
 def _intervals(tree: np.ndarray, student: np.ndarray, least: int, rounding: float, top: float
