@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from tests.problems import random_teacher
+from threadpoolctl import threadpool_limits
 
 from expandcluster.errors import BadInput, BudgetSpent
 from expandcluster.options import QueryOptions
+from expandcluster.queries.coordinates import Coordinates
 from expandcluster.queries.source import open_source
 from expandcluster.teachers.base import Teacher
 
@@ -108,3 +110,13 @@ def test_a_budget_limits_the_rows_of_a_table():
     x = rng.normal(size=(100, 4))
     source = open_source(Teacher.from_data(x, x[:, :2]), QueryOptions(max_queries=40), 0)
     assert source.queries == 40 and len(source.full(1).x) + len(source.held_out(100).x) == 40
+
+
+def test_axes_of_given_rows_do_not_depend_on_the_threads():
+    """A run that goes on where there are others must find its students' coordinates again."""
+    x = np.random.default_rng(0).normal(size=(4000, 300)) * np.geomspace(1.0, 1e-5, 300)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(Coordinates.of_rows(x).basis)
+    assert np.array_equal(*found)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from expandcluster.networks import Network
+from expandcluster.threads import one_thread
 
 __all__ = ["Coordinates"]
 
@@ -49,7 +50,8 @@ class Coordinates:
         scaled = (rows[:, varies] - center[varies]) / reach[varies]
         size = float(np.sqrt(np.mean(scaled**2)))
         unit = np.where(varies, reach * size, 1.0)
-        values, vectors = np.linalg.eigh(scaled.T @ scaled)
+        with one_thread():  # a run that goes on elsewhere must find the same axes, small ones too
+            values, vectors = np.linalg.eigh(scaled.T @ scaled)
         kept = values > _NULL * values[-1]
         basis = np.zeros((len(center), int(kept.sum())))
         basis[varies] = vectors[:, kept][:, ::-1]
