@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 
 from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
 from expandcluster.expand.population import Samples
@@ -15,6 +16,8 @@ from expandcluster.reconstruct.polish import may_polish, polish
 from expandcluster.reconstruct.rare import with_rare_neurons
 
 __all__ = ["fine_tune", "samples_to_tune", "tune"]
+
+Tuned = tuple[Network, float, int]  # the network, its relative loss, and steps taken
 
 _ROWS = 100_000  # given inputs beyond which more only take time
 _NEAR = 1e-10  # relative loss to which inexact steps bring a large network
@@ -46,25 +49,30 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
     return network
 
 
-def tune(network: Network, samples: Samples) -> tuple[Network, float, int]:
+def tune(network: Network, samples: Samples) -> Tuned:
     """All parameters trained on ``samples`` until the loss falls no more; also the relative loss, and steps taken."""
     exact = dataclasses.replace(samples, floor=0.0)
+
+    def train(network: Network) -> Tuned:
+        return _trained(network, exact, _OPTIONS)
+
     if fits(network.sizes):
-        return _mended(*_trained(network, exact, _OPTIONS), exact, _OPTIONS, samples.floor)
+        return _mended(network, samples, train, samples.floor)
     # Inexact steps from afar; from nearby more exact ones, where one J'J of it can be made.
     near = dataclasses.replace(samples, floor=_NEAR)
-    network, _, steps = _mended(*_trained(network, near, _FROM_AFAR), near, _FROM_AFAR, _NEAR)
-    network, loss, more = polish(network, exact) if may_polish(network) else _trained(network, exact, _OPTIONS)
+    network, _, steps = _mended(network, samples, lambda n: _trained(n, near, _FROM_AFAR), _NEAR)
+    network, loss, more = _mended(network, samples, (lambda n: polish(n, exact)) if may_polish(network) else train,
+                                  samples.floor)
     return network, loss, steps + more
 
 
-def _mended(network: Network, loss: float, steps: int, samples: Samples, options: LMOptions, floor: float
-            ) -> tuple[Network, float, int]:
-    """Trained on with kinks mended, as long as that helps."""
+def _mended(network: Network, samples: Samples, train: Callable[[Network], Tuned], floor: float) -> Tuned:
+    """Trained, and trained again with kinks mended as long as that helps."""
+    network, loss, steps = train(network)
     for _ in range(_MOST_MENDED):
         if loss <= max(floor, _ROUNDING) or (better := switched_on(network, samples)) is None:
             break
-        better, lost, more = _trained(better, samples, options)
+        better, lost, more = train(better)
         steps += more
         if not lost <= _WORTH * loss:
             break
@@ -72,7 +80,7 @@ def _mended(network: Network, loss: float, steps: int, samples: Samples, options
     return network, loss, steps
 
 
-def _trained(network: Network, samples: Samples, options: LMOptions) -> tuple[Network, float, int]:
+def _trained(network: Network, samples: Samples, options: LMOptions) -> Tuned:
     trained = levenberg_marquardt(stack([network]), samples, network.activation, options)
     return trained.population.network(0, network.activation), float(trained.loss[0]), int(trained.steps[0])
 

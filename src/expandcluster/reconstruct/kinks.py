@@ -14,7 +14,7 @@ from expandcluster.networks import Network
 __all__ = ["switched_on"]
 
 _LARGE = 100.0  # times the median error, are errors of single inputs
-_ALONG = 0.9  # cosine between an error and outgoing weights, at least
+_ALONG = 0.8  # cosine between an error and outgoing weights, at least
 _RIDGE = 1e-9  # of the mean eigenvalue
 
 
