@@ -8,9 +8,10 @@ from scipy.cluster.hierarchy import fcluster
 from tests.problems import random_teacher
 
 from expandcluster.activations import get_activation
+from expandcluster.cluster import tree as module
 from expandcluster.cluster.canonical import canonical_neurons, gather_neurons
 from expandcluster.cluster.merge import merge
-from expandcluster.cluster.tree import cluster, cut_again, gap_height, link, paper_height
+from expandcluster.cluster.tree import aligned_height, cluster, cut_again, gap_height, link, paper_height
 from expandcluster.options import ClusterOptions
 
 
@@ -101,3 +102,30 @@ def test_canonical_vectors_do_not_depend_on_the_copy():
             np.testing.assert_allclose(canonical_neurons(-v, symmetry)[0], first, atol=1e-14)
         if symmetry.homogeneous:
             np.testing.assert_allclose(canonical_neurons(3 * v, symmetry)[0], first, atol=1e-14)
+
+
+def test_where_the_gap_cut_finds_nothing_the_tree_is_cut_where_neurons_are_aligned(monkeypatch):
+    """Copies of rough students merge nearly as far up as strangers do, and the widest gap may lie above them all."""
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(5, 8))
+    true /= np.linalg.norm(true, axis=1)[:, None]
+    errors = np.geomspace(0.01, 0.12, 4)  # of each student's neurons
+    vectors = np.concatenate([true + e * rng.normal(size=true.shape) / np.sqrt(8) for e in errors])
+    student = np.repeat(np.arange(4), 5)
+    tree = link(vectors)
+    most = ClusterOptions().beta * np.median(np.linalg.norm(vectors, axis=1))
+    assert 0 < aligned_height(tree, student, 2, most) <= most
+    monkeypatch.setattr(module, "gap_height", lambda *_: 2 * tree[-1, 2])
+    clusters = cut_again(tree, vectors, student, 4, ClusterOptions())
+    assert len(clusters.support) == 5 and clusters.support.min() >= 2
+    assert clusters.height <= most
+    alone = cut_again(link(true), true, np.zeros(5, int), 1, ClusterOptions())
+    assert not len(alone.support)  # of one student nothing agrees
+
+
+def test_one_huge_bias_hides_no_cluster():
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(3, 5))
+    vectors = np.concatenate([true + 1e-12 * rng.normal(size=true.shape) for _ in range(4)] + [[[0, 0, 0, 0, 1e13]]])
+    student = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 0])
+    assert len(cut_again(link(vectors), vectors, student, 4, ClusterOptions()).support) == 3

@@ -84,7 +84,7 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
     by_gap = options.cut == "gap" and len(tree) > 0
     height = gap_height(tree, student, least, size) if by_gap else paper_height(tree, student, least)
     clusters = _cut(tree, height, vectors, student, least, options.beta, mirrored=mirrored)
-    if by_gap and not len(clusters.support):  # copies merge nearly as far up as strangers do
+    if by_gap and students > 1 and not len(clusters.support):  # copies merge nearly as far up as strangers do
         height = aligned_height(tree, student, least, options.beta * size)
         clusters = _cut(tree, height, vectors, student, least, options.beta, mirrored=mirrored)
     return clusters
