@@ -57,6 +57,12 @@ class Coordinates:
         basis[varies] = vectors[:, kept][:, ::-1]
         return cls(center, unit, basis)
 
+    @classmethod
+    def by_spread(cls, x: np.ndarray) -> Coordinates:
+        """Each of the inputs ``(samples, inputs)`` in units of its standard deviation, if it has one."""
+        spread = x.std(axis=0)
+        return cls(np.zeros(len(spread)), np.where(spread > 0, spread, 1.0))
+
     @property
     def size(self) -> int:
         """Numbers in one z."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
+from expandcluster.queries.coordinates import Coordinates
 
 __all__ = ["switched_on"]
 
@@ -38,18 +39,17 @@ def switched_on(network: Network, samples: Samples) -> Network | None:
     z = samples.x @ network.weights[0].T + network.biases[0]
     cosine = rest @ (network.weights[1] / np.where(length > 0, length, 1.0)) / np.where(size > 0, size, 1.0)[:, None]
     pairs = (large & (cosine.max(axis=1) >= _ALONG))[:, None] & (cosine == cosine.max(axis=1)[:, None]) & (z <= 0)
-    spread = samples.x.std(axis=0)
-    spread = np.where(spread > 0, spread, 1.0)
+    if not pairs.any():
+        return None
+    units = Coordinates.by_spread(samples.x)
     weights, biases = network.weights[0].copy(), network.biases[0].copy()
     for j in np.flatnonzero(pairs.any(axis=0)):
         on = (z[:, j] > 0) | pairs[:, j]
-        inputs = np.concatenate([samples.x[on] / spread, np.ones((np.count_nonzero(on), 1))], axis=1)
+        inputs = np.concatenate([units.inside(samples.x[on]), np.ones((np.count_nonzero(on), 1))], axis=1)
         change = np.where(pairs[:, j], size * cosine[:, j] / length[j] - (1.0 - low) * z[:, j], 0.0)[on]
         gram = inputs.T @ inputs
         gram[np.diag_indices_from(gram)] += _RIDGE * np.trace(gram) / len(gram)
         move = np.linalg.solve(gram, inputs.T @ change)
-        weights[j] += move[:-1] / spread
+        weights[j] += move[:-1] / units.unit
         biases[j] += move[-1]
-    if not pairs.any():
-        return None
     return Network((weights, network.weights[1]), (biases, network.biases[1]), network.activation)

@@ -62,7 +62,7 @@ def reconstruct(students: Students, source: Source, activation: Activation, opti
         return _best(students, samples, activation, options, progress)
     # Neurons are compared by what they make of the given inputs, each principal axis in units of its spread: what
     # students learn of an input that hardly varies is chance, and must not keep their neurons apart.
-    metric = Coordinates(np.zeros(len(spread)), spread)
+    metric = Coordinates.by_spread(samples.x)
     lowered = dataclasses.replace(students, networks=tuple(metric.lower(n) for n in students.networks))
     built = _best(lowered, dataclasses.replace(samples, x=metric.inside(samples.x)), activation, options, progress)
     return built if built.network is None else dataclasses.replace(built, network=metric.lift(built.network))

@@ -10,18 +10,21 @@ that is mostly off are told by few inputs; of all weights that fit them the smal
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 from scipy.optimize import nnls
 
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
+from expandcluster.queries.coordinates import Coordinates
 from expandcluster.reconstruct.output_layer import fit_outputs, refined
+from expandcluster.reconstruct.signs import wrong_signs
 
 __all__ = ["with_rare_neurons"]
 
 _FITS = 8  # times that outliers are left out and the others fitted again
-_OUTLIER = 100.0  # times the median of the squared errors
+_OUTLIER = 10.0  # times the median error
 _NEAR = 1e-6  # median squared error, over the answers' variance, up to which what is left tells anything
 _LEAST_OUTPUTS = 3  # in fewer dimensions rests are parallel by chance
 _CLEAR = 30.0  # times the median error: such a rest has a direction
@@ -48,8 +51,8 @@ def with_rare_neurons(network: Network, samples: Samples) -> Network:
     known, fit = _refined(network, samples)
     if fit.error**2 > _NEAR * samples.total_variance / len(samples.x):
         return network
-    clear = np.linalg.norm(fit.rest, axis=1) > _CLEAR * fit.error
-    directions = _not_linear(_directions(fit.rest[clear], fit.outputs), fit, samples)
+    clear = fit.rest[fit.size > _CLEAR * fit.error]
+    directions = _not_linear(_directions(clear, fit.outputs), fit, samples)
     if not 0 < len(directions) <= network.sizes[-1] - 2:
         return network
     found = _from_linear_map(known, samples, fit, directions)
@@ -67,27 +70,40 @@ class _Fit:
         outputs: outgoing weights and bias ``(outputs, hidden + 1)``.
         linear: the linear map ``(outputs, inputs)``.
         rest: what is left of every answer ``(samples, outputs)``.
-        error: median of its size.
     """
 
     outputs: np.ndarray
     linear: np.ndarray
     rest: np.ndarray
-    error: float
+
+    @functools.cached_property
+    def size(self) -> np.ndarray:
+        """Of what is left ``(samples,)``."""
+        return np.linalg.norm(self.rest, axis=1)
+
+    @functools.cached_property
+    def error(self) -> float:
+        """Median of it."""
+        return float(np.median(self.size))
+
+    @property
+    def explained(self) -> np.ndarray:
+        """Which answers are no outliers ``(samples,)``."""
+        return self.size <= _OUTLIER * self.error
 
 
 def _fit_most(network: Network, samples: Samples) -> _Fit:
     """Least squares, repeated without the outliers of the fit before."""
     incoming = np.concatenate([network.weights[0], network.biases[0][:, None]], axis=1)
-    kept = np.ones(len(samples.x), bool)
+    hidden, kept = network.hidden(samples.x, 1), np.ones(len(samples.x), bool)
     for _ in range(_FITS):
         outputs, linear = fit_outputs(incoming, network.activation, samples.x[kept], samples.y[kept], linear=True)
-        rest = samples.y - network.hidden(samples.x, 1) @ outputs[:, :-1].T - outputs[:, -1] - samples.x @ linear.T
-        squared = np.sum(rest**2, axis=1)
-        before, kept = kept, squared <= _OUTLIER * np.median(squared)
+        rest = samples.y - hidden @ outputs[:, :-1].T - outputs[:, -1] - samples.x @ linear.T
+        fit = _Fit(outputs, linear, rest)
+        before, kept = kept, fit.explained
         if np.array_equal(before, kept):
             break
-    return _Fit(outputs, linear, rest, float(np.sqrt(np.median(squared))))
+    return fit
 
 
 def _refined(network: Network, samples: Samples) -> tuple[Network, _Fit]:
@@ -95,9 +111,8 @@ def _refined(network: Network, samples: Samples) -> tuple[Network, _Fit]:
     fit = _fit_most(network, samples)
     unit = samples.total_variance / len(samples.x)
     for _ in range(_ROUNDS):
-        squared = np.sum(fit.rest**2, axis=1)
-        kept = squared <= _OUTLIER * np.median(squared)
-        if squared[kept].mean() <= _DONE * unit:
+        kept = fit.explained
+        if np.mean(fit.size[kept] ** 2) <= _DONE * unit:
             break
         incoming = np.concatenate([network.weights[0], network.biases[0][:, None]], axis=1)
         better = refined(incoming, fit.outputs, fit.linear, network.activation,
@@ -137,8 +152,7 @@ def _not_linear(directions: np.ndarray, fit: _Fit, samples: Samples) -> np.ndarr
     What few samples tell of the known neurons' weights gives such samples parallel rests, too.
     """
     inputs = _inputs(samples.x)
-    squared = np.sum(fit.rest**2, axis=1)
-    others = inputs[squared <= _OUTLIER * np.median(squared)]
+    others = inputs[fit.explained]
     gram = others.T @ others
     gram[np.diag_indices_from(gram)] += _ROUNDING * np.trace(gram) / len(gram)
     kept = []
@@ -153,12 +167,7 @@ def _not_linear(directions: np.ndarray, fit: _Fit, samples: Samples) -> np.ndarr
 
 def _inputs(x: np.ndarray) -> np.ndarray:
     """Inputs in units of their spread, and a one."""
-    return np.concatenate([x / _spread(x), np.ones((len(x), 1))], axis=1)
-
-
-def _spread(x: np.ndarray) -> np.ndarray:
-    spread = x.std(axis=0)
-    return np.where(spread > 0, spread, 1.0)
+    return np.concatenate([Coordinates.by_spread(x).inside(x), np.ones((len(x), 1))], axis=1)
 
 
 def _from_linear_map(network: Network, samples: Samples, fit: _Fit, directions: np.ndarray
@@ -166,23 +175,20 @@ def _from_linear_map(network: Network, samples: Samples, fit: _Fit, directions: 
     """The network with right signs and the neurons that the linear map tells; and the directions of those it does not.
 
     Across all missing directions the linear map is what wrong signs of the known neurons leave behind. ``None`` where
-    no signs explain that.
+    a leaky neuron is not told.
     """
     act, low = network.activation, network.activation.negative_slope
     assert low is not None
-    spread = _spread(samples.x)
-    outgoing, left = fit.outputs[:, :-1], act.symmetry.slope * fit.outputs[:, :-1]
+    unit, outgoing = Coordinates.by_spread(samples.x).unit, fit.outputs[:, :-1]
     across = np.linalg.svd(directions)[2][len(directions) :]
-    maps = np.einsum("oi,id->odi", across @ left, network.weights[0] * spread).reshape(-1, len(network.weights[0]))
-    wrong = np.rint(np.linalg.lstsq(maps, (across @ fit.linear * spread).reshape(-1), rcond=1e-10)[0])
-    if not set(wrong.tolist()) <= {0.0, 1.0}:
-        return None
+    wrong = wrong_signs(across @ fit.linear * unit, across @ outgoing, network.weights[0] * unit, act.symmetry.slope)
+    left = act.symmetry.slope * outgoing
     weights = np.linalg.pinv(directions.T) @ (fit.linear - left @ (wrong[:, None] * network.weights[0]))
     neurons = [_neuron(fit, samples.x, direction, w, low) for direction, w in zip(directions, weights, strict=True)]
     seen = np.array([neuron is not None for neuron in neurons])
     if low and not seen.all():
         return None
-    signs = np.where(wrong == 1, -1.0, 1.0)
+    signs = np.where(wrong, -1.0, 1.0)
     first = np.array([*(signs[:, None] * network.weights[0]), *(neuron[0] for neuron in neurons if neuron)])
     bias = np.array([*(signs * network.biases[0]), *(neuron[1] for neuron in neurons if neuron)])
     outgoing = np.concatenate([outgoing, directions[seen].T], axis=1)
@@ -213,14 +219,14 @@ def _along(rest: np.ndarray, direction: np.ndarray, error: float) -> tuple[np.nd
 
 def _with_mostly_off(network: Network, samples: Samples, hidden: np.ndarray) -> Network:
     """The network with a neuron for each of these outgoing weights that only the samples switch on that it changes."""
-    spread, inputs = _spread(samples.x), _inputs(samples.x)
+    unit, inputs = Coordinates.by_spread(samples.x).unit, _inputs(samples.x)
     for direction in hidden:
         rest = samples.y - network(samples.x)
         error = float(np.sqrt(np.median(np.sum(rest**2, axis=1))))
         along, on, perhaps = _along(rest, direction, error)
         w = _smallest(inputs[on], along[on], inputs[~perhaps])
         if w is not None:
-            network = Network((np.concatenate([network.weights[0], [w[:-1] / spread]]),
+            network = Network((np.concatenate([network.weights[0], [w[:-1] / unit]]),
                                np.concatenate([network.weights[1], direction[:, None]], axis=1)),
                               (np.append(network.biases[0], w[-1]), network.biases[1]), network.activation)
     return network
