@@ -30,6 +30,9 @@ __all__ = ["Activation", "Symmetry", "activation_names", "find_symmetry", "get_a
 
 Elementwise = Callable[[jax.Array], jax.Array]
 
+_FAR = np.array([40.0, 60.0, 100.0])  # preactivations where smooth activations are lines, or constant, to rounding
+_STRAIGHT = 1e-13
+
 
 @dataclasses.dataclass(frozen=True)
 class Symmetry:
@@ -117,6 +120,23 @@ class Activation:
         if low is None:
             return self.function
         return lambda z: low * z + (1.0 - low) * jax.nn.softplus(sharpness * z) / sharpness
+
+    @functools.cached_property
+    def tail(self) -> tuple[float, float, float] | None:
+        """Side (1.0 or -1.0), slope and constant of the line that it is to rounding beyond 40 on that side, if any.
+
+        Example:
+            >>> get_activation("softplus").tail, get_activation("tanh").tail
+            ((1.0, 1.0, 0.0), None)
+        """
+        for side in (1.0, -1.0):
+            value, slope = self.on_host(side * _FAR)
+            with np.errstate(over="ignore", invalid="ignore"):
+                constant = value - slope * side * _FAR
+                bent = max(np.ptp(slope) / max(abs(slope[0]), 1e-300), np.ptp(constant) / _FAR[-1])
+            if slope[0] != 0 and bent <= _STRAIGHT:
+                return side, float(slope[0]), float(constant[0])
+        return None
 
     # Activations are static arguments of compiled functions: equal names mean equal functions,
     # except for functions a user passed, which are equal only to themselves.

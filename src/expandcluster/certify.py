@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from expandcluster.error_bars import Determined, determined, error_bars, names_of_undetermined
@@ -17,6 +19,7 @@ from expandcluster.reconstruct.fine_tune import samples_to_tune
 from expandcluster.reconstruct.layers import Reconstruction
 from expandcluster.reconstruct.lift import Lift
 from expandcluster.reconstruct.polish import may_polish
+from expandcluster.reconstruct.set_aside import unexplained
 from expandcluster.results import Certificate, Verdict
 from expandcluster.symmetry_moves import unit_norm
 
@@ -44,6 +47,8 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     if network is None or lifted.network is None:
         return None
     samples = source.samples(samples_to_tune(network, source))
+    aside = unexplained(network, samples) if source.given is not None else np.zeros(len(samples.x), bool)
+    doubtful, samples = _split(samples, aside)
     lasting = None if source.given is None else _lasting(samples.x, source.coordinates)
     noise = 0.0 if probe.random else probe.noise  # the size of random noise shows in the residuals
     given, known = source.given is not None, None
@@ -56,8 +61,8 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
         known = determined_large(network, samples, noise) if may_polish(network) else None
         bars = _no_bars(lifted.network) if known is None else large_error_bars(known, source.coordinates, lasting)
     else:
-        samples = (source.full(lifted.tuned) if lifted.tuned else
-                   Samples(source.coordinates.outside(samples.x), samples.y))
+        samples = source.full(lifted.tuned) if lifted.tuned else _outside(samples, source.coordinates)
+        doubtful = _outside(doubtful, source.coordinates)
         known = determined(lifted.network, samples, noise)
         bars = error_bars(known, lasting)
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
@@ -70,12 +75,27 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
         held_out = source.check(_CHECK)
         if large:
             held_out = Samples(source.coordinates.inside(held_out.x), held_out.y, held_out.floor)
-        loss, explained, unjudged = _given_loss(known, held_out)
+        loss, explained, unjudged = _given_loss(known, _joined(held_out, doubtful))
     else:
         loss = _held_out_loss(lifted.network, network, source)
         explained = _explained(lifted, network, source, probe) if lifted.bars.size else 0.0
     return Certificate(loss, probe.noise_floor, bars, largest / size, names_of_undetermined(bars), support,
                        students.at_floor, explained, unjudged)
+
+
+def _split(samples: Samples, aside: np.ndarray) -> tuple[Samples, Samples]:
+    """Those set aside, and the others."""
+    return (dataclasses.replace(samples, x=samples.x[aside], y=samples.y[aside]),
+            dataclasses.replace(samples, x=samples.x[~aside], y=samples.y[~aside]))
+
+
+def _outside(samples: Samples, where: Coordinates) -> Samples:
+    return Samples(where.outside(samples.x), samples.y)
+
+
+def _joined(samples: Samples, others: Samples) -> Samples:
+    return dataclasses.replace(samples, x=np.concatenate([samples.x, others.x]),
+                               y=np.concatenate([samples.y, others.y]))
 
 
 def _no_bars(network: Network) -> tuple[np.ndarray, ...]:
@@ -115,7 +135,8 @@ def _explained(lifted: Lift, network: Network, source: Source, probe: Probe) -> 
 
 
 def _given_loss(known: Determined, samples: Samples) -> tuple[float, float, int]:
-    """Relative loss on held-out ones of given inputs, what error bars explain of it, and how many of them tell nothing.
+    """Relative loss on given inputs that were held out or set aside, what error bars explain of it, and how many of
+    them tell nothing.
 
     The answer to an image with a pixel that no other uses depends on weights that nothing determines.
     """

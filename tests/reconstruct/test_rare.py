@@ -12,7 +12,7 @@ from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
 from expandcluster.reconstruct.fine_tune import tune
 from expandcluster.reconstruct.kinks import switched_on
-from expandcluster.reconstruct.rare import with_rare_neurons
+from expandcluster.reconstruct.rare import explained_by, with_mostly_off, with_rare_neurons
 
 INPUTS = 12
 
@@ -38,12 +38,17 @@ def without(network: Network, seed: int, wrong: float = 0.0) -> Network:
                    (signs * network.biases[0][2:], np.zeros(len(network.biases[1]))), network.activation)
 
 
+def completed(network: Network, samples: Samples) -> Network:
+    larger, off = with_rare_neurons(network, samples)
+    return with_mostly_off(larger, samples, off)
+
+
 @pytest.mark.parametrize("wrong", [0.0, 1e-3])
 @pytest.mark.parametrize("activation", ["relu", "leaky_relu(0.2)"])
 @pytest.mark.parametrize("seed", range(3))
 def test_rare_neurons_are_found_in_what_the_others_leave(seed: int, activation: str, wrong: float) -> None:
     truth, samples = rare(seed, 8, activation)
-    found = with_rare_neurons(without(truth, seed, wrong), samples)
+    found = completed(without(truth, seed, wrong), samples)
     assert found.sizes == truth.sizes
     tuned, loss, _ = tune(found, samples)
     assert loss <= 1e-28
@@ -63,7 +68,10 @@ def test_rare_neurons_are_found_in_what_the_others_leave(seed: int, activation: 
 def test_a_neuron_that_is_mostly_off_is_on_for_its_samples_only() -> None:
     truth, samples = rare(0, 8)
     on = truth.hidden(samples.x, 1)[:, 0] > 0
-    found = with_rare_neurons(without(truth, 0), samples)
+    larger, off = with_rare_neurons(without(truth, 0), samples)
+    assert off.shape == (1, 4)
+    assert np.array_equal(explained_by(off, larger, samples), on)
+    found = with_mostly_off(larger, samples, off)
     assert np.array_equal(found.hidden(samples.x, 1)[:, -1] > 1e-9, on)
     assert np.linalg.norm(found.weights[0][-1]) <= np.linalg.norm(truth.weights[0][0]) * np.linalg.norm(
         truth.weights[1][:, 0]) * (1 + 1e-9)  # outgoing weights of norm 1
@@ -71,14 +79,14 @@ def test_a_neuron_that_is_mostly_off_is_on_for_its_samples_only() -> None:
 
 def test_nothing_is_added_where_nothing_is_missing() -> None:
     truth, samples = rare(0, 200)
-    assert with_rare_neurons(truth, samples) is truth
+    assert with_rare_neurons(truth, samples)[0] is truth
 
 
 @pytest.mark.parametrize("outputs", [1, 2])
 def test_few_outputs_have_no_directions(outputs: int) -> None:
     truth, samples = rare(0, 8, outputs=outputs)
     fewer = without(truth, 0)
-    assert with_rare_neurons(fewer, samples) is fewer
+    assert with_rare_neurons(fewer, samples)[0] is fewer
 
 
 def test_nothing_is_added_where_a_common_neuron_is_missing() -> None:
@@ -86,7 +94,7 @@ def test_nothing_is_added_where_a_common_neuron_is_missing() -> None:
     fewer = without(truth, 0)
     fewer = Network((fewer.weights[0][1:], fewer.weights[1][:, 1:]), (fewer.biases[0][1:], fewer.biases[1]),
                     fewer.activation)
-    assert with_rare_neurons(fewer, samples) is fewer
+    assert with_rare_neurons(fewer, samples)[0] is fewer
 
 
 def test_smooth_and_deep_networks_are_left_alone() -> None:
@@ -96,7 +104,7 @@ def test_smooth_and_deep_networks_are_left_alone() -> None:
         arrays = [rng.normal(size=(b, a)) for a, b in itertools.pairwise(sizes)]
         network = Network(tuple(arrays), tuple(np.zeros(b) for b in sizes[1:]), ec.get_activation(activation))
         samples = Samples(x, rng.normal(size=(50, 5)), 1e-26)
-        assert with_rare_neurons(network, samples) is network
+        assert with_rare_neurons(network, samples)[0] is network
         assert switched_on(network, samples) is None
 
 

@@ -101,7 +101,7 @@ class _Training:
             if not active.any() or epoch >= options.epochs:
                 break
             order = shuffling.permutation(n)[: n // batch * batch].reshape(-1, batch)
-            theta, memory = _epoch(theta, memory, free, rate * active, self.x[order], self.y[order], sizes=self.sizes,
+            theta, memory = _epoch(theta, memory, free, rate * active, self.x, self.y, order, sizes=self.sizes,
                                    activation=self.activation)
             relative = self._relative(theta)
             taken = taken + active * len(order)
@@ -171,20 +171,20 @@ def _gradients(thetas: jax.Array, x: jax.Array, y: jax.Array, *, sizes: tuple[in
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
-def _epoch(theta: jax.Array, memory: optax.OptState, free: jax.Array, rate: jax.Array, x: jax.Array, y: jax.Array, *,
-           sizes: tuple[int, ...], activation: Activation) -> tuple[jax.Array, optax.OptState]:
-    """One pass over mini-batches ``(batches, batch, ...)`` for all students."""
+def _epoch(theta: jax.Array, memory: optax.OptState, free: jax.Array, rate: jax.Array, x: jax.Array, y: jax.Array,
+           order: jax.Array, *, sizes: tuple[int, ...], activation: Activation) -> tuple[jax.Array, optax.OptState]:
+    """One pass over mini-batches of the samples, ``order (batches, batch)``, for all students."""
     optimiser = optax.scale_by_adam()
-    present = jnp.ones(x.shape[1])
+    present = jnp.ones(order.shape[1])
 
     def gradient(theta: jax.Array, x: jax.Array, y: jax.Array) -> jax.Array:
         return jax.grad(lambda t: loss(t, sizes, activation, x, y, present) / x.shape[0])(theta)
 
-    def step(carry: tuple[jax.Array, optax.OptState], batch: tuple[jax.Array, jax.Array]
+    def step(carry: tuple[jax.Array, optax.OptState], batch: jax.Array
              ) -> tuple[tuple[jax.Array, optax.OptState], None]:
         theta, memory = carry
-        slope = jax.vmap(gradient, in_axes=(0, None, None))(theta, *batch) * free
+        slope = jax.vmap(gradient, in_axes=(0, None, None))(theta, x[batch], y[batch]) * free
         move, memory = jax.vmap(optimiser.update)(slope, memory)
         return (theta - rate[:, None] * move * free, memory), None
 
-    return jax.lax.scan(step, (theta, memory), (x, y))[0]
+    return jax.lax.scan(step, (theta, memory), order)[0]

@@ -19,7 +19,7 @@ from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.expand.prune import prune
 from expandcluster.expand.trainers import train
 from expandcluster.networks import Network, Population, random_population, stack
-from expandcluster.options import ExpandOptions, LMOptions, RecoverOptions, TrainerOptions
+from expandcluster.options import AdamOptions, ExpandOptions, LMOptions, RecoverOptions, TrainerOptions
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.row_space import RowSpace
 from expandcluster.queries.source import Source
@@ -27,6 +27,7 @@ from expandcluster.queries.source import Source
 __all__ = ["Students", "clustered_unpruned", "expand", "quick_look", "samples_for", "train_wave", "widths_for"]
 
 _SHARPNESS = (2.0, 5.0, 12.0, 30.0, 80.0, 200.0)  # smooth path of kinked activations
+_ROWS = 100_000  # given inputs beyond which more only take time
 _HELD_OUT = 300  # samples that decide whether a student generalises
 _PROMISING = 1e-3  # relative loss of a student that another start may bring to the floor
 _MOST = 0.9  # share of the held-out samples on which a student must be right that has seen more samples
@@ -34,7 +35,10 @@ _MORE = 4  # times as many samples for students that do not generalise
 _IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
 _MOST_INEXACT = 1e12  # floating-point operations of an inexact step up to which students are trained
 _ROUGH = 1e-8  # relative loss to which students are trained that are too large for exact steps
-_ROUGH_KINKED = 1e-5  # the same for neurons of which given inputs may tell little, see reconstruct/rare.py
+_ROUGH_TAILS = 1e-5  # the same for neurons that are linear for most given inputs, see reconstruct/rare.py, tails.py
+_FROM_AFAR = AdamOptions(epochs=200, learning_rate=3e-3, patience=4, least_learning_rate=5e-5)  # before inexact steps
+_HOPEFUL = 1e-4  # relative loss after mini-batches from which inexact steps help
+_NARROWEST = 16  # students of hundreds of inputs: narrower ones are hardly cheaper
 _LARGE = 800  # parameters of a student that takes long
 _PAIR = 2  # of them at least are trained side by side: one may fail
 _MANY = 4  # outputs that together tell so much of each neuron that shallow students need to be less wide
@@ -107,7 +111,10 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     deep = hidden_layers > 1  # shallow students get there without the smooth path
     sizes: tuple[int, ...] = ()
     out_of_budget = False
-    for wave, width in enumerate(widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs)):
+    widths = widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs)
+    if not fits((pool.inputs, *[widths[0]] * hidden_layers, source.teacher.outputs)):
+        widths = [w for w in widths if w >= _NARROWEST] or widths
+    for wave, width in enumerate(widths):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
         samples = samples_for(source, sizes, activation)
         if not _affordable(samples, sizes, waves, wave, activation):
@@ -150,18 +157,30 @@ def quick_look(source: Source, activation: Activation, hidden_layers: int, place
 def samples_for(source: Source, sizes: Sequence[int], activation: Activation) -> Samples:
     """Training samples for students of ``sizes``: so many answers for each parameter, if there are so many.
 
-    Students that are too large for exact steps are trained to a floor of 1e-8, shallow ones of kinked neurons on given
-    inputs to 1e-5: their neurons can be told apart from there on, and the merged network, which is smaller, is taken to
-    the teacher's.
+    Of given inputs, which are free, students that are too large for exact steps are shown all.
+
+    Such students are trained to a floor of 1e-8, or 1e-5, see ``_missing_are_found``: their neurons can be told apart
+    from there on, and the merged network, which is smaller, is taken to the teacher's.
     """
     source.held_out(_HELD_OUT)  # first, so that a small budget cannot leave it out
     queries = source.options
     wanted = math.ceil(queries.per_parameter * parameter_count(sizes) / sizes[-1])
+    if source.given is not None and not fits(sizes):
+        wanted = min(len(source.given), _ROWS)
     samples = source.samples(max(queries.least_samples, wanted))
     if fits(sizes):
         return samples
-    kinked = source.given is not None and clustered_unpruned(activation, sizes)
-    return dataclasses.replace(samples, floor=max(samples.floor, _ROUGH_KINKED if kinked else _ROUGH))
+    rough = _ROUGH_TAILS if _missing_are_found(source, sizes, activation) else _ROUGH
+    return dataclasses.replace(samples, floor=max(samples.floor, rough))
+
+
+def _missing_are_found(source: Source, sizes: Sequence[int], activation: Activation) -> bool:
+    """Whether neurons that students lack, or have made up, are found later: see reconstruct/rare.py and tails.py.
+
+    Those are neurons that are linear for most given inputs. Large students learn them last, and need not; nor need they
+    be pruned, since their other neurons make up linear maps together.
+    """
+    return source.given is not None and len(sizes) == 3 and activation.tail is not None and not fits(sizes)
 
 
 def _enough(samples: Samples, sizes: Sequence[int]) -> bool:
@@ -186,22 +205,15 @@ def _affordable(samples: Samples, sizes: Sequence[int], options: ExpandOptions, 
     return _enough(samples, sizes) and step_work(sizes, len(samples.x)) <= most
 
 
-def _until_pruned(options: ExpandOptions, sizes: Sequence[int], *, as_they_are: bool) -> tuple[TrainerOptions, ...]:
-    """The trainers; Levenberg-Marquardt leaves to pruning what only pruning mends."""
-    creep = _CREEP if fits(sizes) or as_they_are else _ROUGH_CREEP
-    return tuple(dataclasses.replace(t, creep=creep) if options.prune and isinstance(t, LMOptions) and t.creep is None
-                 else t for t in options.trainers)
-
-
 def train_wave(population: Population, samples: Samples, activation: Activation, trainers: Sequence[TrainerOptions], *,
-               seed: int = 0, smooth_path: bool = False) -> TrainedPopulation:
-    """Train one wave; a kinked activation may be reached along its smooth stand-ins."""
+               seed: int = 0, smooth_path: bool = False, hopeful: float = np.inf) -> TrainedPopulation:
+    """Train one wave; a kinked activation may be reached along its smooth stand-ins; ``hopeful`` as for ``train``."""
     if smooth_path and activation.negative_slope is not None:
         short = next((t for t in trainers if isinstance(t, LMOptions)), LMOptions())
         short = dataclasses.replace(short, steps=60)
         for sharpness in _SHARPNESS:
             population = levenberg_marquardt(population, samples, activation, short, sharpness=sharpness).population
-    return train(population, samples, activation, trainers, seed=seed)
+    return train(population, samples, activation, trainers, seed=seed, hopeful=hopeful)
 
 
 def clustered_unpruned(activation: Activation, sizes: Sequence[int]) -> bool:
@@ -251,9 +263,9 @@ class _Pool:
             students = min(students, _PAIR)
         elif parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
             students = min(students, max(_PAIR, options.enough - len(self.floor_networks)))
-        wave = train_wave(random_population(sizes, students, seed), samples, self.activation,
-                          _until_pruned(options, sizes, as_they_are=self._as_they_are(sizes)), seed=seed,
-                          smooth_path=smooth_path)
+        trainers = self._trainers(options, sizes)
+        wave = train_wave(random_population(sizes, students, seed), samples, self.activation, trainers, seed=seed,
+                          smooth_path=smooth_path, hopeful=_HOPEFUL if trainers[0] is _FROM_AFAR else np.inf)
         store_now()
         self.losses.extend(wave.loss.tolist())
         self.steps.extend(wave.steps.tolist())
@@ -280,7 +292,19 @@ class _Pool:
         return float(losses.min())
 
     def _as_they_are(self, sizes: tuple[int, ...]) -> bool:
-        return not self.smallest_wanted and clustered_unpruned(self.activation, sizes)
+        unpruned = clustered_unpruned(self.activation, sizes) or _missing_are_found(self.source, sizes, self.activation)
+        return unpruned and not self.smallest_wanted
+
+    def _trainers(self, options: ExpandOptions, sizes: tuple[int, ...]) -> tuple[TrainerOptions, ...]:
+        """The trainers; Levenberg-Marquardt leaves to pruning what only pruning mends.
+
+        On given inputs inexact steps from random weights creep where mini-batches do not.
+        """
+        creep = _CREEP if fits(sizes) or self._as_they_are(sizes) else _ROUGH_CREEP
+        trainers = tuple(dataclasses.replace(t, creep=creep) if options.prune and isinstance(t, LMOptions)
+                         and t.creep is None else t for t in options.trainers)
+        first = self.source.given is not None and not fits(sizes) and isinstance(trainers[0], LMOptions)
+        return (_FROM_AFAR, *trainers) if first else trainers
 
     def _prune(self, wave: TrainedPopulation, samples: Samples, options: ExpandOptions
                ) -> tuple[list[Network], np.ndarray]:

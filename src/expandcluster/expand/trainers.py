@@ -23,7 +23,7 @@ def trainer_of(options: TrainerOptions) -> Trainer:
 
 
 def train(population: Population, samples: Samples, activation: Activation, trainers: Sequence[TrainerOptions], *,
-          seed: int = 0) -> TrainedPopulation:
+          seed: int = 0, hopeful: float = np.inf) -> TrainedPopulation:
     """Train students with one trainer after the other; those at the floor are left as they are.
 
     Args:
@@ -32,6 +32,7 @@ def train(population: Population, samples: Samples, activation: Activation, trai
         activation: of the hidden layers.
         trainers: options of at least one trainer.
         seed: of what a trainer draws.
+        hopeful: relative loss that one of them must have reached for the next trainer to take its turn.
 
     Returns:
         The state after the last trainer; steps and curves are those of all.
@@ -42,4 +43,6 @@ def train(population: Population, samples: Samples, activation: Activation, trai
         ends = np.stack([trained.steps, trained.loss], axis=1)[:, None]
         curves = following(curves, trained.curves if len(trained.curves) else ends, steps)
         population, steps = trained.population, steps + trained.steps
+        if not trained.loss.min() <= hopeful:
+            break
     return dataclasses.replace(trained, steps=steps, curves=curves)

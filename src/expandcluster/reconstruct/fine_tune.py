@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
 
 from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
 from expandcluster.expand.population import Samples
@@ -13,11 +12,11 @@ from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.source import Source
 from expandcluster.reconstruct.kinks import switched_on
 from expandcluster.reconstruct.polish import may_polish, polish
-from expandcluster.reconstruct.rare import with_rare_neurons
+from expandcluster.reconstruct.rare import with_mostly_off, with_rare_neurons
+from expandcluster.reconstruct.set_aside import Train, Tuned, tuned_apart, unexplained
+from expandcluster.reconstruct.tails import with_linear_neurons
 
 __all__ = ["fine_tune", "samples_to_tune", "tune"]
-
-Tuned = tuple[Network, float, int]  # the network, its relative loss, and steps taken
 
 _ROWS = 100_000  # given inputs beyond which more only take time
 _NEAR = 1e-10  # relative loss to which inexact steps bring a large network
@@ -38,46 +37,78 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
     if network is None:
         return None
     samples = source.samples(samples_to_tune(network, source))
-    if source.given is not None:
-        found = network.hidden_sizes
-        network = with_rare_neurons(network, samples)
-        if network.hidden_sizes != found:
-            progress(Event("fine_tune", f"{network.hidden_sizes[0] - found[0]} neurons that few inputs switch",
-                           {"neurons": network.hidden_sizes[0]}))
-    network, loss, steps = tune(network, samples)
+    if source.given is None:
+        network, loss, steps = tune(network, samples)
+    else:
+        network, loss, steps = _tuned_to_given(network, samples, progress)
     progress(Event("fine_tune", f"relative loss {loss:.1e} after {steps} steps", {"relative_loss": loss}))
     return network
 
 
-def tune(network: Network, samples: Samples) -> Tuned:
-    """All parameters trained on ``samples`` until the loss falls no more; also the relative loss, and steps taken."""
-    exact = dataclasses.replace(samples, floor=0.0)
+def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> Tuned:
+    """Tuned, with the neurons that clusters lack since they are linear for most given inputs."""
+    found = network.hidden_sizes[0]
 
-    def train(network: Network) -> Tuned:
-        return _trained(network, exact, _OPTIONS)
+    def tell(network: Network) -> None:
+        if network.hidden_sizes[0] != found:
+            progress(Event("fine_tune", f"{network.hidden_sizes[0] - found} neurons that are linear for most inputs",
+                           {"neurons": network.hidden_sizes[0]}))
 
-    if fits(network.sizes):
-        return _mended(network, samples, train, samples.floor)
-    # Inexact steps from afar; from nearby more exact ones, where one J'J of it can be made.
-    near = dataclasses.replace(samples, floor=_NEAR)
-    network, _, steps = _mended(network, samples, lambda n: _trained(n, near, _FROM_AFAR), _NEAR)
-    network, loss, more = _mended(network, samples, (lambda n: polish(n, exact)) if may_polish(network) else train,
-                                  samples.floor)
+    network, off = with_rare_neurons(with_linear_neurons(network, samples), samples)
+    tell(network)
+    if not _kinked(network):
+        return tune(network, samples)
+    network, steps = tuned_apart(network, samples, off, *_trainers(network))
+    network = with_mostly_off(network, samples, off)
+    tell(network)
+    if unexplained(network, samples).any():  # training cannot explain them, and would change all weights for them
+        return network, samples.relative_loss(network(samples.x)), steps
+    network, loss, more = tune(network, samples)
     return network, loss, steps + more
 
 
-def _mended(network: Network, samples: Samples, train: Callable[[Network], Tuned], floor: float) -> Tuned:
+def _kinked(network: Network) -> bool:
+    return network.activation.negative_slope is not None and len(network.weights) == 2
+
+
+def tune(network: Network, samples: Samples) -> Tuned:
+    """All parameters trained on ``samples`` until the loss falls no more; also the relative loss, and steps taken."""
+    far, near = _trainers(network)
+    steps = 0
+    if far is not near:
+        network, _, steps = _mended(network, samples, far, _NEAR)
+    network, loss, more = _mended(network, samples, near, samples.floor)
+    return network, loss, steps + more
+
+
+def _mended(network: Network, samples: Samples, train: Train, floor: float) -> Tuned:
     """Trained, and trained again with kinks mended as long as that helps."""
-    network, loss, steps = train(network)
+    network, loss, steps = train(network, samples)
     for _ in range(_MOST_MENDED):
         if loss <= max(floor, _ROUNDING) or (better := switched_on(network, samples)) is None:
             break
-        better, lost, more = train(better)
+        better, lost, more = train(better, samples)
         steps += more
         if not lost <= _WORTH * loss:
             break
         network, loss = better, lost
     return network, loss, steps
+
+
+def _trainers(network: Network) -> tuple[Train, Train]:
+    """Training from afar and from nearby: inexact steps, and more exact ones, where J'J of the network can be made."""
+    def exact(network: Network, samples: Samples) -> Tuned:
+        return _trained(network, dataclasses.replace(samples, floor=0.0), _OPTIONS)
+
+    def inexact(network: Network, samples: Samples) -> Tuned:
+        return _trained(network, dataclasses.replace(samples, floor=_NEAR), _FROM_AFAR)
+
+    def polished(network: Network, samples: Samples) -> Tuned:
+        return polish(network, dataclasses.replace(samples, floor=0.0))
+
+    if fits(network.sizes):
+        return exact, exact
+    return inexact, polished if may_polish(network) else exact
 
 
 def _trained(network: Network, samples: Samples, options: LMOptions) -> Tuned:

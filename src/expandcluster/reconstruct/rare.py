@@ -21,7 +21,7 @@ from expandcluster.queries.coordinates import Coordinates
 from expandcluster.reconstruct.output_layer import fit_outputs, refined
 from expandcluster.reconstruct.signs import wrong_signs
 
-__all__ = ["with_rare_neurons"]
+__all__ = ["explained_by", "with_mostly_off", "with_rare_neurons"]
 
 _FITS = 8  # times that outliers are left out and the others fitted again
 _OUTLIER = 10.0  # times the median error
@@ -37,29 +37,39 @@ _SURE, _PERHAPS = (100.0, 0.05), (10.0, 0.3)  # times the median error at least,
 _AT_ONCE, _MOST_PASSES, _ROUNDING = 200, 200, 1e-10  # constraints that are added, how often, and what is no violation
 
 
-def with_rare_neurons(network: Network, samples: Samples) -> Network:
+def with_rare_neurons(network: Network, samples: Samples) -> tuple[Network, np.ndarray]:
     """The network with the neurons that it lacks; itself where it lacks none, or they cannot be told.
+
+    Also the outgoing weights, of norm 1, of those that it lacks still ``(neurons, outputs)``: these are mostly off, and
+    told best when all others are exact, see :func:`with_mostly_off`.
 
     Args:
         network: one hidden layer of a kinked activation; the signs of its neurons and its output layer may be wrong.
         samples: all that are given.
     """
+    none = np.zeros((0, network.sizes[-1]))
     slope = network.activation.negative_slope
     if (slope is None or len(network.weights) != 2 or network.sizes[-1] < _LEAST_OUTPUTS
             or samples.relative_loss(network(samples.x)) <= max(samples.floor, _DONE)):
-        return network
+        return network, none
     known, fit = _refined(network, samples)
     if fit.error**2 > _NEAR * samples.total_variance / len(samples.x):
-        return network
+        return network, none
     clear = fit.rest[fit.size > _CLEAR * fit.error]
     directions = _not_linear(_directions(clear, fit.outputs), fit, samples)
     if not 0 < len(directions) <= network.sizes[-1] - 2:
-        return network
-    found = _from_linear_map(known, samples, fit, directions)
-    if found is None:
-        return network
-    larger, hidden = found
-    return _with_mostly_off(larger, samples, hidden)
+        return network, none
+    return _from_linear_map(known, samples, fit, directions) or (network, none)
+
+
+def explained_by(off: np.ndarray, network: Network, samples: Samples) -> np.ndarray:
+    """Samples ``(samples,)`` whose errors lie along the outgoing weights of one of the missing neurons."""
+    rest = samples.y - network(samples.x)
+    error = float(np.median(np.linalg.norm(rest, axis=1)))
+    found = np.zeros(len(rest), bool)
+    for direction in off:
+        found |= _along(rest, direction, error)[2]
+    return found
 
 
 @dataclasses.dataclass(frozen=True)
@@ -210,17 +220,23 @@ def _neuron(fit: _Fit, x: np.ndarray, direction: np.ndarray, linear: np.ndarray,
 
 
 def _along(rest: np.ndarray, direction: np.ndarray, error: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Components of rests along a direction; which surely are nothing else; and which perhaps are."""
+    """Components of rests along a direction; samples where they surely are all; a mask of those where perhaps."""
     along = rest @ direction
     aside = np.linalg.norm(rest - along[:, None] * direction, axis=1)
     sure, perhaps = ((along > times * error) & (aside <= share * along) for times, share in (_SURE, _PERHAPS))
     return along, np.flatnonzero(sure), perhaps
 
 
-def _with_mostly_off(network: Network, samples: Samples, hidden: np.ndarray) -> Network:
-    """The network with a neuron for each of these outgoing weights that only the samples switch on that it changes."""
+def with_mostly_off(network: Network, samples: Samples, off: np.ndarray) -> Network:
+    """The network with a neuron for each of these outgoing weights that only the samples switch on that it changes.
+
+    Args:
+        network: all of its neurons exact, or nearly so.
+        samples: all that are given.
+        off: outgoing weights, of norm 1, ``(neurons, outputs)``.
+    """
     unit, inputs = Coordinates.by_spread(samples.x).unit, _inputs(samples.x)
-    for direction in hidden:
+    for direction in off:
         rest = samples.y - network(samples.x)
         error = float(np.sqrt(np.median(np.sum(rest**2, axis=1))))
         along, on, perhaps = _along(rest, direction, error)

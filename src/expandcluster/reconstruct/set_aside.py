@@ -1,0 +1,90 @@
+"""Tune kinked neurons with those answers set aside that the network does not explain yet.
+
+Training cannot bring a neuron that is off for an input where it should be on, and pays for it with the weights of all
+others. There are few such inputs, and without them the others converge to rounding. What is left then is clear:
+neurons that are missing, single kinks to be mended, or weights that only the answers set aside tell of.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+
+from expandcluster.expand.population import Samples
+from expandcluster.networks import Network
+from expandcluster.reconstruct.kinks import switched_on
+from expandcluster.reconstruct.rare import explained_by
+
+__all__ = ["Train", "Tuned", "tuned_apart", "unexplained"]
+
+Tuned = tuple[Network, float, int]  # the network, its relative loss, and steps taken
+Train = Callable[[Network, Samples], Tuned]
+
+_LARGE = 100.0  # times the median error, are errors of answers that are set aside
+_MOST = 0.05  # of the answers, at most
+_ROUNDS, _FEWER = 6, 0.8  # answers are set aside anew as long as no more than so many of them are left
+_CYCLES = 4
+_EXACT = 1e-9  # of the answers' spread, is no error
+
+
+def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train, near: Train
+                ) -> tuple[Network, int]:
+    """The network at rounding on most samples; also steps taken.
+
+    Args:
+        network: one hidden layer of a kinked activation, nearly right.
+        samples: all that are given.
+        off: outgoing weights ``(missing, outputs)`` of neurons that the network lacks and few samples switch on.
+        far: trains roughly.
+        near: trains to rounding.
+    """
+    steps, best = 0, (len(samples.x) + 1, network)
+    for _ in range(_CYCLES):
+        aside = _outliers(network, samples)
+        for _ in range(_ROUNDS):
+            before = np.count_nonzero(aside)
+            network, _, more = far(network, _without(samples, aside))
+            steps, aside = steps + more, _outliers(network, samples)
+            if not before or np.count_nonzero(aside) > _FEWER * before:
+                break
+        network, _, more = near(network, _without(samples, aside))
+        steps, aside = steps + more, _outliers(network, samples)
+        missing = explained_by(off, network, samples)
+        left = int(np.count_nonzero(aside & ~missing))
+        if left >= best[0]:
+            break
+        best = left, network
+        if not left:
+            break
+        others = _without(samples, missing)
+        network, _, more = far(network, others)
+        steps += more
+        if (mended := switched_on(network, others)) is not None:
+            network, _, more = far(mended, others)
+            steps += more
+    return best[1], steps
+
+
+def unexplained(network: Network, samples: Samples) -> np.ndarray:
+    """Which answers ``(samples,)`` a network does not explain that is at rounding on the others.
+
+    None where it is not, or too many are left: these are no single inputs.
+    """
+    aside = _outliers(network, samples)
+    rest = _without(samples, aside)
+    exact = rest.relative_loss(network(rest.x)) <= _EXACT**2
+    return aside if exact else np.zeros(len(samples.x), bool)
+
+
+def _outliers(network: Network, samples: Samples) -> np.ndarray:
+    """Samples ``(samples,)`` of large errors, at most a share of them."""
+    size = np.linalg.norm(samples.y - network(samples.x), axis=1)
+    unit = np.sqrt(samples.total_variance / len(samples.x))
+    least = max(_LARGE * np.median(size), np.quantile(size, 1.0 - _MOST), _EXACT * unit)
+    return size > least
+
+
+def _without(samples: Samples, aside: np.ndarray) -> Samples:
+    return dataclasses.replace(samples, x=samples.x[~aside], y=samples.y[~aside])
