@@ -95,7 +95,6 @@ class LMOptions:
 
     Attributes:
         steps: most steps of one training run.
-        check_every: steps between two looks at which students are done.
         patience: a student is done when its loss fell by less than ``progress`` over this many steps.
         progress: relative fall of the loss that counts as progress.
         creep: relative loss below which a student is also done when its loss fell by less than ten times over 20 steps:
@@ -113,7 +112,6 @@ class LMOptions:
     """
 
     steps: int = 300
-    check_every: int = 25
     patience: int = 50
     progress: float = 0.1
     creep: float | None = None
@@ -123,7 +121,7 @@ class LMOptions:
     trainer: str = dataclasses.field(default="levenberg_marquardt", init=False)
 
     def __post_init__(self) -> None:
-        for name in ("steps", "check_every", "patience", "memory", "largest_matrix"):
+        for name in ("steps", "patience", "memory", "largest_matrix"):
             _check(_is_count(getattr(self, name)), name, getattr(self, name), "a positive integer")
         _check(_is_positive(self.damping), "damping", self.damping, "a positive number")
         _check(_is_share(self.progress), "progress", self.progress, "a number between 0 and 1")

@@ -33,10 +33,11 @@ _PROMISING = 1e-3  # relative loss of a student that another start may bring to 
 _MOST = 0.9  # share of the held-out samples on which a student must be right that has seen more samples
 _MORE = 4  # times as many samples for students that do not generalise
 _IN_VAIN = 4  # times as many students at the floor as must agree, and still they do not: more will not either
-_MOST_INEXACT = 1e12  # floating-point operations of an inexact step up to which students are trained
+_MOST_INEXACT = 4e12  # floating-point operations of an inexact step up to which students are trained
 _ROUGH = 1e-8  # relative loss to which students are trained that are too large for exact steps
-_ROUGH_TAILS = 1e-5  # the same for neurons that are linear for most given inputs, see reconstruct/rare.py, tails.py
-_FROM_AFAR = AdamOptions(epochs=200, learning_rate=3e-3, patience=4, least_learning_rate=5e-5)  # before inexact steps
+_ROUGH_GIVEN = 1e-5  # the same for shallow students of given inputs, see `_missing_are_found`
+_FROM_AFAR = (AdamOptions(epochs=60, batch=256, learning_rate=3e-3, patience=60),  # before inexact steps
+              *(AdamOptions(epochs=15, batch=256, learning_rate=3e-3 / 2**k, patience=15) for k in range(1, 7)))
 _HOPEFUL = 1e-4  # relative loss after mini-batches from which inexact steps help
 _NARROWEST = 16  # students of hundreds of inputs: narrower ones are hardly cheaper
 _LARGE = 800  # parameters of a student that takes long
@@ -170,17 +171,17 @@ def samples_for(source: Source, sizes: Sequence[int], activation: Activation) ->
     samples = source.samples(max(queries.least_samples, wanted))
     if fits(sizes):
         return samples
-    rough = _ROUGH_TAILS if _missing_are_found(source, sizes, activation) else _ROUGH
+    rough = _ROUGH_GIVEN if _missing_are_found(source, sizes) else _ROUGH
     return dataclasses.replace(samples, floor=max(samples.floor, rough))
 
 
-def _missing_are_found(source: Source, sizes: Sequence[int], activation: Activation) -> bool:
-    """Whether neurons that students lack, or have made up, are found later: see reconstruct/rare.py and tails.py.
+def _missing_are_found(source: Source, sizes: Sequence[int]) -> bool:
+    """Whether students are left that still lack neurons, or have made some up: large shallow ones of given inputs.
 
-    Those are neurons that are linear for most given inputs. Large students learn them last, and need not; nor need they
-    be pruned, since their other neurons make up linear maps together.
+    Their superfluous neurons do not agree, and need not be pruned. What they learn last are neurons that are linear for
+    most inputs, which are found later: see reconstruct/rare.py and tails.py.
     """
-    return source.given is not None and len(sizes) == 3 and activation.tail is not None and not fits(sizes)
+    return source.given is not None and len(sizes) == 3 and not fits(sizes)
 
 
 def _enough(samples: Samples, sizes: Sequence[int]) -> bool:
@@ -265,7 +266,7 @@ class _Pool:
             students = min(students, max(_PAIR, options.enough - len(self.floor_networks)))
         trainers = self._trainers(options, sizes)
         wave = train_wave(random_population(sizes, students, seed), samples, self.activation, trainers, seed=seed,
-                          smooth_path=smooth_path, hopeful=_HOPEFUL if trainers[0] is _FROM_AFAR else np.inf)
+                          smooth_path=smooth_path, hopeful=_HOPEFUL if trainers[0] is _FROM_AFAR[0] else np.inf)
         store_now()
         self.losses.extend(wave.loss.tolist())
         self.steps.extend(wave.steps.tolist())
@@ -292,7 +293,7 @@ class _Pool:
         return float(losses.min())
 
     def _as_they_are(self, sizes: tuple[int, ...]) -> bool:
-        unpruned = clustered_unpruned(self.activation, sizes) or _missing_are_found(self.source, sizes, self.activation)
+        unpruned = clustered_unpruned(self.activation, sizes) or _missing_are_found(self.source, sizes)
         return unpruned and not self.smallest_wanted
 
     def _trainers(self, options: ExpandOptions, sizes: tuple[int, ...]) -> tuple[TrainerOptions, ...]:
@@ -304,7 +305,7 @@ class _Pool:
         trainers = tuple(dataclasses.replace(t, creep=creep) if options.prune and isinstance(t, LMOptions)
                          and t.creep is None else t for t in options.trainers)
         first = self.source.given is not None and not fits(sizes) and isinstance(trainers[0], LMOptions)
-        return (_FROM_AFAR, *trainers) if first else trainers
+        return (*_FROM_AFAR, *trainers) if first else trainers
 
     def _prune(self, wave: TrainedPopulation, samples: Samples, options: ExpandOptions
                ) -> tuple[list[Network], np.ndarray]:

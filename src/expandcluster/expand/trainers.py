@@ -12,7 +12,7 @@ from expandcluster.activations import Activation
 from expandcluster.expand.loss_curve import following
 from expandcluster.expand.population import Samples, TrainedPopulation, Trainer
 from expandcluster.networks import Population
-from expandcluster.options import TrainerOptions
+from expandcluster.options import LMOptions, TrainerOptions
 
 __all__ = ["train", "trainer_of"]
 
@@ -32,17 +32,19 @@ def train(population: Population, samples: Samples, activation: Activation, trai
         activation: of the hidden layers.
         trainers: options of at least one trainer.
         seed: of what a trainer draws.
-        hopeful: relative loss that one of them must have reached for the next trainer to take its turn.
+        hopeful: relative loss that one of them must have reached for Levenberg-Marquardt to follow another trainer.
 
     Returns:
         The state after the last trainer; steps and curves are those of all.
     """
     steps, curves = np.zeros(population.students, np.int64), np.zeros((population.students, 0, 2))
+    trained: TrainedPopulation | None = None
     for options in trainers:
+        if trained is not None and isinstance(options, LMOptions) and not trained.loss.min() <= hopeful:
+            break
         trained = trainer_of(options)(population, samples, activation, options, seed=seed)
         ends = np.stack([trained.steps, trained.loss], axis=1)[:, None]
         curves = following(curves, trained.curves if len(trained.curves) else ends, steps)
         population, steps = trained.population, steps + trained.steps
-        if not trained.loss.min() <= hopeful:
-            break
+    assert trained is not None
     return dataclasses.replace(trained, steps=steps, curves=curves)

@@ -56,8 +56,6 @@ def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> T
 
     network, off = with_rare_neurons(with_linear_neurons(network, samples), samples)
     tell(network)
-    if not _kinked(network):
-        return tune(network, samples)
     network, steps = tuned_apart(network, samples, off, *_trainers(network))
     network = with_mostly_off(network, samples, off)
     tell(network)
@@ -65,10 +63,6 @@ def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> T
         return network, samples.relative_loss(network(samples.x)), steps
     network, loss, more = tune(network, samples)
     return network, loss, steps + more
-
-
-def _kinked(network: Network) -> bool:
-    return network.activation.negative_slope is not None and len(network.weights) == 2
 
 
 def tune(network: Network, samples: Samples) -> Tuned:

@@ -1,8 +1,9 @@
-"""Tune kinked neurons with those answers set aside that the network does not explain yet.
+"""Tune a network to given answers with those set aside that it does not explain yet.
 
-Training cannot bring a neuron that is off for an input where it should be on, and pays for it with the weights of all
-others. There are few such inputs, and without them the others converge to rounding. What is left then is clear:
-neurons that are missing, single kinks to be mended, or weights that only the answers set aside tell of.
+An input with a part that hardly any other has tells of weights that no other tells of. Training may bring these to
+where neurons are off, or saturated, or otherwise at a minimum for this one answer, and pays for it with the weights of
+all. There are few such inputs, and without them the others converge to rounding. What is left then is clear: neurons
+that are missing, single kinks to be mended, or weights that only the answers set aside tell of.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train,
     """The network at rounding on most samples; also steps taken.
 
     Args:
-        network: one hidden layer of a kinked activation, nearly right.
+        network: nearly right.
         samples: all that are given.
         off: outgoing weights ``(missing, outputs)`` of neurons that the network lacks and few samples switch on.
         far: trains roughly.
