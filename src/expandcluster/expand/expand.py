@@ -38,7 +38,7 @@ _ROUGH = 1e-8  # relative loss to which students are trained that are too large 
 _ROUGH_GIVEN = 1e-5  # the same for shallow students of given inputs, see `_missing_are_found`
 _FROM_AFAR = (AdamOptions(epochs=60, batch=256, learning_rate=3e-3, patience=60),  # before inexact steps
               *(AdamOptions(epochs=15, batch=256, learning_rate=3e-3 / 2**k, patience=15) for k in range(1, 7)))
-_HOPEFUL = 1e-4  # relative loss after mini-batches from which inexact steps help
+_HOPEFUL = 3e-5  # relative loss after mini-batches from which inexact steps help
 _NARROWEST = 16  # students of hundreds of inputs: narrower ones are hardly cheaper
 _LARGE = 800  # parameters of a student that takes long
 _PAIR = 2  # of them at least are trained side by side: one may fail

@@ -34,7 +34,7 @@ _SHRINK = 0.1  # of the damping, is what is left of it after a step as good as p
 _FAR = 3.0  # a factorisation serves dampings up to so many times larger or smaller
 _TURN = 0.4  # of a step, is the most that it is turned by the curvature
 _NOTHING = 1e-10  # of the loss: it ends when a step promises no more
-_PATIENCE, _AT_ROUNDING, _ROUNDING = 20, 3, 1e-28  # or so many do not halve it, few where it is at rounding
+_PATIENCE, _AT_ROUNDING, _ROUNDING = 8, 3, 1e-28  # or so many do not halve it, few where it is at rounding
 
 
 def may_polish(network: Network) -> bool:

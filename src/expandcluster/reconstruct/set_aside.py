@@ -45,13 +45,17 @@ def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train,
     for _ in range(_CYCLES):
         aside = _outliers(network, samples)
         for _ in range(_ROUNDS):
-            before = np.count_nonzero(aside)
+            many = np.count_nonzero(aside)
             network, _, more = far(network, _without(samples, aside))
             steps, aside = steps + more, _outliers(network, samples)
-            if not before or np.count_nonzero(aside) > _FEWER * before:
+            if not many or np.count_nonzero(aside) > _FEWER * many:
                 break
-        network, _, more = near(network, _without(samples, aside))
-        steps, aside = steps + more, _outliers(network, samples)
+        for _ in range(_ROUNDS):
+            network, _, more = near(network, _without(samples, aside))
+            steps, before = steps + more, aside
+            aside = _outliers(network, samples)
+            if not np.any(aside & ~before):
+                break
         missing = explained_by(off, network, samples)
         left = int(np.count_nonzero(aside & ~missing))
         if left >= best[0]:
