@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import pytest
 
 import expandcluster as ec
 from expandcluster.expand.population import Samples
@@ -17,10 +18,10 @@ def near(network: Network, samples: Samples) -> Tuned:
     return tune(network, dataclasses.replace(samples, floor=0.0))
 
 
-def problem() -> tuple[Network, Samples]:
+def problem(activation: str = "relu") -> tuple[Network, Samples]:
     rng = np.random.default_rng(0)
     truth = Network((rng.normal(size=(5, 10)) / np.sqrt(10), rng.normal(size=(6, 5))),
-                    (0.3 * rng.normal(size=5), rng.normal(size=6)), ec.get_activation("relu"))
+                    (0.3 * rng.normal(size=5), rng.normal(size=6)), ec.get_activation(activation))
     x = rng.normal(size=(1500, 10))
     return truth, Samples(x, truth(x), 1e-26)
 
@@ -53,3 +54,17 @@ def test_a_table_with_answers_that_no_network_explains_is_never_exact() -> None:
     found = ec.recover(ec.Teacher.from_data(samples.x, y), activation="relu")
     assert found.verdict is ec.Verdict.TOO_FEW_QUERIES
     assert found.relative_loss > 1e-6
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_an_answer_that_alone_tells_of_weights_is_explained(activation: str) -> None:
+    truth, samples = problem(activation)
+    x = samples.x.copy()
+    x[:, 9] = 0.0
+    x[3, 9] = 1.0
+    samples = Samples(x, truth(x), 1e-26)
+    first = truth.weights[0] + 1e-4
+    first[:, 9] = -50.0  # all neurons are off, or saturated, for this one sample
+    start = Network((first, truth.weights[1]), truth.biases, truth.activation)
+    network, _ = tuned_apart(start, samples, np.zeros((0, 6)), near, near)
+    assert samples.relative_loss(network(x)) <= 1e-26

@@ -56,7 +56,7 @@ def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> T
 
     network, off = with_rare_neurons(with_linear_neurons(network, samples), samples)
     tell(network)
-    network, steps = tuned_apart(network, samples, off, *_trainers(network))
+    network, steps = tuned_apart(network, samples, off, *_trainers(network), progress)
     network = with_mostly_off(network, samples, off)
     tell(network)
     if unexplained(network, samples).any():  # training cannot explain them, and would change all weights for them

@@ -15,6 +15,8 @@ import numpy as np
 
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
+from expandcluster.progress import Event, Progress, silent
+from expandcluster.queries.coordinates import Coordinates
 from expandcluster.reconstruct.kinks import switched_on
 from expandcluster.reconstruct.rare import explained_by
 
@@ -26,12 +28,13 @@ Train = Callable[[Network, Samples], Tuned]
 _LARGE = 100.0  # times the median error, are errors of answers that are set aside
 _MOST = 0.05  # of the answers, at most
 _ROUNDS, _FEWER = 6, 0.8  # answers are set aside anew as long as no more than so many of them are left
-_CYCLES = 4
+_CYCLES = 3
+_NULL = 1e-13  # of the largest eigenvalue of the inputs' second moments, is none
 _EXACT = 1e-9  # of the answers' spread, is no error
 
 
-def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train, near: Train
-                ) -> tuple[Network, int]:
+def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train, near: Train,
+                progress: Progress = silent) -> tuple[Network, int]:
     """The network at rounding on most samples; also steps taken.
 
     Args:
@@ -40,19 +43,28 @@ def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train,
         off: outgoing weights ``(missing, outputs)`` of neurons that the network lacks and few samples switch on.
         far: trains roughly.
         near: trains to rounding.
+        progress: told of the loss.
     """
     steps, best = 0, (len(samples.x) + 1, network)
+
+    def trained(how: Train, network: Network, aside: np.ndarray) -> Network:
+        nonlocal steps
+        network, loss, more = how(network, _without(samples, aside))
+        steps += more
+        progress(Event("fine_tune", f"relative loss {loss:.1e}, {np.count_nonzero(aside)} answers set aside",
+                       {"relative_loss": loss, "aside": int(np.count_nonzero(aside))}))
+        return network
+
     for _ in range(_CYCLES):
         aside = _outliers(network, samples)
         for _ in range(_ROUNDS):
             many = np.count_nonzero(aside)
-            network, _, more = far(network, _without(samples, aside))
-            steps, aside = steps + more, _outliers(network, samples)
+            network = trained(far, network, aside)
+            aside = _outliers(network, samples)
             if not many or np.count_nonzero(aside) > _FEWER * many:
                 break
         for _ in range(_ROUNDS):
-            network, _, more = near(network, _without(samples, aside))
-            steps, before = steps + more, aside
+            network, before = trained(near, network, aside), aside
             aside = _outliers(network, samples)
             if not np.any(aside & ~before):
                 break
@@ -63,13 +75,25 @@ def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train,
         best = left, network
         if not left:
             break
-        others = _without(samples, missing)
-        network, _, more = far(network, others)
-        steps += more
-        if (mended := switched_on(network, others)) is not None:
-            network, _, more = far(mended, others)
-            steps += more
+        network = trained(far, _without_open(network, samples.x[~aside]), missing)
+        if (mended := switched_on(network, _without(samples, missing))) is not None:
+            network = trained(far, mended, missing)
     return best[1], steps
+
+
+def _without_open(network: Network, x: np.ndarray) -> Network:
+    """The network without those parts of its first weights that no ``x (samples, inputs)`` tells of.
+
+    Answers that were set aside may have brought them anywhere.
+    """
+    units = Coordinates.by_spread(x)
+    inputs = np.concatenate([units.inside(x), np.ones((len(x), 1))], axis=1)
+    values, axes = np.linalg.eigh(inputs.T @ inputs)
+    open_ = axes[:, values <= _NULL * values[-1]]
+    first = np.concatenate([network.weights[0] * units.unit, network.biases[0][:, None]], axis=1)
+    first = first - first @ open_ @ open_.T
+    return Network((first[:, :-1] / units.unit, *network.weights[1:]), (first[:, -1], *network.biases[1:]),
+                   network.activation)
 
 
 def unexplained(network: Network, samples: Samples) -> np.ndarray:
