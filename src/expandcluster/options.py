@@ -289,7 +289,8 @@ class ExpandOptions:
         students: students in a wave.
         enough: stop when this many students have reached the noise floor.
         waves: most waves after the width search; 0 for none.
-        widths: hidden widths tried one after the other in the width search.
+        widths: hidden widths tried one after the other in the width search; of students with hundreds of inputs those
+            below 16 are passed over, where there are others.
         effort: floating-point operations of a training step up to which a second width is tried, and later ones of
             kinked activations; of smooth ones a tenth: where two of their widths have failed, a third rarely succeeds.
         rho: where the answers vary in fewer directions than there are inputs, the first width is this many times their
@@ -298,7 +299,8 @@ class ExpandOptions:
         prune: whether neurons are removed inside students, which are then trained on.
         keep: which students are clustered: ``"floor"``, those that reached the noise floor, or
             ``"all"``, whatever their loss (as the paper does).
-        trainers: options of the trainers that students go through, one after the other.
+        trainers: options of the trainers that students go through, one after the other. Where Levenberg-Marquardt is
+            the first one, students of given inputs that are too large for its matrix go through Adam before.
 
     Example:
         >>> ExpandOptions(students=16, widths=(16, 32)).enough

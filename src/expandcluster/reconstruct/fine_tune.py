@@ -50,8 +50,8 @@ def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> T
     found = network.hidden_sizes[0]
 
     def tell(network: Network) -> None:
-        if network.hidden_sizes[0] != found:
-            progress(Event("fine_tune", f"{network.hidden_sizes[0] - found} neurons that are linear for most inputs",
+        if (more := network.hidden_sizes[0] - found) > 0:
+            progress(Event("fine_tune", f"{more} {'neuron' if more == 1 else 'neurons'} that most inputs leave linear",
                            {"neurons": network.hidden_sizes[0]}))
 
     network, off = with_rare_neurons(with_linear_neurons(network, samples), samples)
