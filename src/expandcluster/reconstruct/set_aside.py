@@ -25,7 +25,7 @@ __all__ = ["Train", "Tuned", "tuned_apart", "unexplained"]
 Tuned = tuple[Network, float, int]  # the network, its relative loss, and steps taken
 Train = Callable[[Network, Samples], Tuned]
 
-_LARGE = 100.0  # times the median error, are errors of answers that are set aside
+_LARGE, _LESS = 100.0, 10.0  # times the median error, are errors of answers that are set aside, where need be
 _MOST = 0.05  # of the answers, at most
 _ROUNDS, _FEWER = 6, 0.8  # answers are set aside anew as long as no more than so many of them are left
 _CYCLES = 3
@@ -45,7 +45,7 @@ def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train,
         near: trains to rounding.
         progress: told of the loss.
     """
-    steps, best = 0, (len(samples.x) + 1, network)
+    steps, best, found = 0, (True, len(samples.x)), network
 
     def trained(how: Train, network: Network, aside: np.ndarray) -> Network:
         nonlocal steps
@@ -67,18 +67,22 @@ def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train,
             network, before = trained(near, network, aside), aside
             aside = _outliers(network, samples)
             if not np.any(aside & ~before):
-                break
+                if _exact(network, _without(samples, aside)):
+                    break
+                aside = _outliers(network, samples, _LESS)
+                if not np.any(aside & ~before):
+                    break
         missing = explained_by(off, network, samples)
-        left = int(np.count_nonzero(aside & ~missing))
-        if left >= best[0]:
+        left = not _exact(network, _without(samples, aside)), int(np.count_nonzero(aside & ~missing))
+        if left >= best:
             break
-        best = left, network
-        if not left:
+        best, found = left, network
+        if not left[1]:
             break
         network = trained(far, _without_open(network, samples.x[~aside]), missing)
         if (mended := switched_on(network, _without(samples, missing))) is not None:
             network = trained(far, mended, missing)
-    return best[1], steps
+    return found, steps
 
 
 def _without_open(network: Network, x: np.ndarray) -> Network:
@@ -102,16 +106,18 @@ def unexplained(network: Network, samples: Samples) -> np.ndarray:
     None where it is not, or too many are left: these are no single inputs.
     """
     aside = _outliers(network, samples)
-    rest = _without(samples, aside)
-    exact = rest.relative_loss(network(rest.x)) <= _EXACT**2
-    return aside if exact else np.zeros(len(samples.x), bool)
+    return aside if _exact(network, _without(samples, aside)) else np.zeros(len(samples.x), bool)
 
 
-def _outliers(network: Network, samples: Samples) -> np.ndarray:
-    """Samples ``(samples,)`` of large errors, at most a share of them."""
+def _exact(network: Network, samples: Samples) -> bool:
+    return samples.relative_loss(network(samples.x)) <= _EXACT**2
+
+
+def _outliers(network: Network, samples: Samples, times: float = _LARGE) -> np.ndarray:
+    """Samples ``(samples,)`` of errors so many times the median, at most a share of them."""
     size = np.linalg.norm(samples.y - network(samples.x), axis=1)
     unit = np.sqrt(samples.total_variance / len(samples.x))
-    least = max(_LARGE * np.median(size), np.quantile(size, 1.0 - _MOST), _EXACT * unit)
+    least = max(times * np.median(size), np.quantile(size, 1.0 - _MOST), _EXACT * unit)
     return size > least
 
 
