@@ -125,7 +125,7 @@ class Certificate:
         students: number of students that reached the noise floor.
         explained: relative loss that the error bars of weights outside the students' slice explain, or those of a
             network behind given inputs.
-        unjudged: held-out inputs of given ones that were left out of ``relative_loss``: their answers depend on what
+        unjudged: given inputs, held out or set aside, that were left out of ``relative_loss``: their answers depend on what
             the others do not determine.
     """
 
