@@ -125,8 +125,8 @@ class Certificate:
         students: number of students that reached the noise floor.
         explained: relative loss that the error bars of weights outside the students' slice explain, or those of a
             network behind given inputs.
-        unjudged: given inputs, held out or set aside, that were left out of ``relative_loss``: their answers depend on what
-            the others do not determine.
+        unjudged: given inputs, held out or set aside, that were left out of ``relative_loss``: their answers depend on
+            what the others do not determine.
     """
 
     relative_loss: float
