@@ -48,7 +48,7 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
         return None
     samples = source.samples(samples_to_tune(network, source))
     aside = unexplained(network, samples) if source.given is not None else np.zeros(len(samples.x), bool)
-    doubtful, samples = _split(samples, aside)
+    doubtful, samples = samples.take(aside), samples.take(~aside)
     lasting = None if source.given is None else _lasting(samples.x, source.coordinates)
     noise = 0.0 if probe.random else probe.noise  # the size of random noise shows in the residuals
     given, known = source.given is not None, None
@@ -81,12 +81,6 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
         explained = _explained(lifted, network, source, probe) if lifted.bars.size else 0.0
     return Certificate(loss, probe.noise_floor, bars, largest / size, names_of_undetermined(bars), support,
                        students.at_floor, explained, unjudged)
-
-
-def _split(samples: Samples, aside: np.ndarray) -> tuple[Samples, Samples]:
-    """Those set aside, and the others."""
-    return (dataclasses.replace(samples, x=samples.x[aside], y=samples.y[aside]),
-            dataclasses.replace(samples, x=samples.x[~aside], y=samples.y[~aside]))
 
 
 def _outside(samples: Samples, where: Coordinates) -> Samples:

@@ -27,7 +27,6 @@ from expandcluster.queries.source import Source
 __all__ = ["Students", "clustered_unpruned", "expand", "quick_look", "samples_for", "train_wave", "widths_for"]
 
 _SHARPNESS = (2.0, 5.0, 12.0, 30.0, 80.0, 200.0)  # smooth path of kinked activations
-_ROWS = 100_000  # given inputs beyond which more only take time
 _HELD_OUT = 300  # samples that decide whether a student generalises
 _PROMISING = 1e-3  # relative loss of a student that another start may bring to the floor
 _MOST = 0.9  # share of the held-out samples on which a student must be right that has seen more samples
@@ -117,7 +116,7 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
         widths = [w for w in widths if w >= _NARROWEST] or widths
     for wave, width in enumerate(widths):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
-        samples = samples_for(source, sizes, activation)
+        samples = samples_for(source, sizes)
         if not _affordable(samples, sizes, waves, wave, activation):
             out_of_budget = source.given is None and not _enough(samples, sizes)
             break
@@ -131,11 +130,11 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
         if not found or pool.agreeing() >= waves.enough or found >= _IN_VAIN * waves.enough:
             break
         # The width at which the search succeeded: narrower students are faster, but rarely reach the floor.
-        samples = samples_for(source, sizes, activation)
+        samples = samples_for(source, sizes)
         pool.add(sizes, samples, waves, seed + 1000 + wave, smooth_path=deep and wave % 4 < 3)
         if len(pool.floor_networks) == found and wave % 2 == 1:
             wider = (sizes[0], *(math.ceil(1.5 * h) for h in sizes[1:-1]), sizes[-1])
-            sizes = wider if _enough(samples_for(source, wider, activation), wider) else sizes
+            sizes = wider if _enough(samples_for(source, wider), wider) else sizes
     return dataclasses.replace(pool.students(), out_of_budget=out_of_budget)
 
 
@@ -148,14 +147,14 @@ def quick_look(source: Source, activation: Activation, hidden_layers: int, place
     if place >= len(widths):
         return None
     sizes = (pool.inputs, *[widths[place]] * hidden_layers, source.teacher.outputs)
-    samples = samples_for(source, sizes, activation)
+    samples = samples_for(source, sizes)
     if not _affordable(samples, sizes, waves, place, activation):
         return None
     pool.add(sizes, samples, waves, seed + place, smooth_path=hidden_layers > 1)
     return pool.students()
 
 
-def samples_for(source: Source, sizes: Sequence[int], activation: Activation) -> Samples:
+def samples_for(source: Source, sizes: Sequence[int]) -> Samples:
     """Training samples for students of ``sizes``: so many answers for each parameter, if there are so many.
 
     Of given inputs, which are free, students that are too large for exact steps are shown all.
@@ -167,7 +166,7 @@ def samples_for(source: Source, sizes: Sequence[int], activation: Activation) ->
     queries = source.options
     wanted = math.ceil(queries.per_parameter * parameter_count(sizes) / sizes[-1])
     if source.given is not None and not fits(sizes):
-        wanted = min(len(source.given), _ROWS)
+        wanted = source.useful
     samples = source.samples(max(queries.least_samples, wanted))
     if fits(sizes):
         return samples

@@ -22,11 +22,11 @@ from expandcluster.expand.loss_curve import KEPT, Curve
 from expandcluster.expand.matrix_free import matrix_free
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.expand.training import End
-from expandcluster.networks import Population
+from expandcluster.networks import Network, Population, stack
 from expandcluster.options import LMOptions
 from expandcluster.precision import in_float64
 
-__all__ = ["fits", "levenberg_marquardt"]
+__all__ = ["fits", "levenberg_marquardt", "train_one"]
 
 _OPTIONS = LMOptions()
 _MOST_PAIRS = 2**20  # bytes of the products of pairs of a layer's inputs for one sample
@@ -82,6 +82,12 @@ def levenberg_marquardt(population: Population, samples: Samples, activation: Ac
         sharpness=None if sharpness is None else np.float64(sharpness), sizes=sizes, activation=activation,
     )
     return each_student(training, population, samples, unit=1.0 / total)
+
+
+def train_one(network: Network, samples: Samples, options: LMOptions) -> tuple[Network, float, int]:
+    """A single network trained; also its relative loss, and steps taken."""
+    trained = levenberg_marquardt(stack([network]), samples, network.activation, options)
+    return trained.population.network(0, network.activation), float(trained.loss[0]), int(trained.steps[0])
 
 
 def fits(sizes: Sequence[int], options: LMOptions = _OPTIONS) -> bool:

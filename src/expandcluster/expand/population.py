@@ -37,6 +37,10 @@ class Samples:
         """Mean squared error of ``outputs (samples, outputs)`` over the variance of the answers."""
         return float(np.sum((outputs - self.y) ** 2)) / (self.total_variance or 1.0)
 
+    def take(self, rows: np.ndarray) -> Samples:
+        """Those of a mask or of places."""
+        return dataclasses.replace(self, x=self.x[rows], y=self.y[rows])
+
     @property
     def answers(self) -> int:
         """Numbers answered: samples times outputs."""

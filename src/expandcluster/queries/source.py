@@ -24,6 +24,7 @@ __all__ = ["ABOVE_NOISE", "Source", "open_source"]
 
 _BLOCK = 384  # rows drawn from one seed, so that a row does not depend on how many are drawn with it
 _MOST_UNUSABLE = 50  # inputs asked for each that can be used
+_USEFUL = 100_000  # given inputs beyond which more only take time
 _STREAMS = ("train", "held out", "check", "far", "open")
 ABOVE_NOISE = 30.0  # floor of a loss over the squared noise
 _WIDE = 3.0  # so many times as far out are a third of some streams
@@ -88,6 +89,11 @@ class Source:
     def available(self) -> int:
         """How many more inputs may be asked."""
         return self.ledger.available
+
+    @property
+    def useful(self) -> int:
+        """How many of the given inputs are used to train large students and to fine-tune."""
+        return 0 if self.given is None else min(len(self.given), _USEFUL)
 
     @property
     def given(self) -> np.ndarray | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
+from expandcluster.expand.levenberg_marquardt import fits, train_one
 from expandcluster.expand.population import Samples
-from expandcluster.networks import Network, stack
+from expandcluster.networks import Network
 from expandcluster.options import LMOptions
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.source import Source
@@ -18,7 +18,6 @@ from expandcluster.reconstruct.tails import with_linear_neurons
 
 __all__ = ["fine_tune", "samples_to_tune", "tune"]
 
-_ROWS = 100_000  # given inputs beyond which more only take time
 _NEAR = 1e-10  # relative loss to which inexact steps bring a large network
 _OPTIONS = LMOptions(steps=150, patience=8, damping=1e-8)
 _FROM_AFAR = dataclasses.replace(_OPTIONS, damping=1e-6)
@@ -48,21 +47,22 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
 def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> Tuned:
     """Tuned, with the neurons that clusters lack since they are linear for most given inputs."""
     found = network.hidden_sizes[0]
-
-    def tell(network: Network) -> None:
-        if (more := network.hidden_sizes[0] - found) > 0:
-            progress(Event("fine_tune", f"{more} {'neuron' if more == 1 else 'neurons'} that most inputs leave linear",
-                           {"neurons": network.hidden_sizes[0]}))
-
     network, off = with_rare_neurons(with_linear_neurons(network, samples), samples)
-    tell(network)
+    _tell_of_new(network, found, progress)
+    found = network.hidden_sizes[0]
     network, steps = tuned_apart(network, samples, off, *_trainers(network), progress)
     network = with_mostly_off(network, samples, off)
-    tell(network)
+    _tell_of_new(network, found, progress)
     if unexplained(network, samples).any():  # training cannot explain them, and would change all weights for them
         return network, samples.relative_loss(network(samples.x)), steps
     network, loss, more = tune(network, samples)
     return network, loss, steps + more
+
+
+def _tell_of_new(network: Network, found: int, progress: Progress) -> None:
+    if (more := network.hidden_sizes[0] - found) > 0:
+        progress(Event("fine_tune", f"{more} {'neuron' if more == 1 else 'neurons'} that most inputs leave linear",
+                       {"neurons": network.hidden_sizes[0]}))
 
 
 def tune(network: Network, samples: Samples) -> Tuned:
@@ -92,10 +92,10 @@ def _mended(network: Network, samples: Samples, train: Train, floor: float) -> T
 def _trainers(network: Network) -> tuple[Train, Train]:
     """Training from afar and from nearby: inexact steps, and more exact ones, where J'J of the network can be made."""
     def exact(network: Network, samples: Samples) -> Tuned:
-        return _trained(network, dataclasses.replace(samples, floor=0.0), _OPTIONS)
+        return train_one(network, dataclasses.replace(samples, floor=0.0), _OPTIONS)
 
     def inexact(network: Network, samples: Samples) -> Tuned:
-        return _trained(network, dataclasses.replace(samples, floor=_NEAR), _FROM_AFAR)
+        return train_one(network, dataclasses.replace(samples, floor=_NEAR), _FROM_AFAR)
 
     def polished(network: Network, samples: Samples) -> Tuned:
         return polish(network, dataclasses.replace(samples, floor=0.0))
@@ -105,13 +105,8 @@ def _trainers(network: Network) -> tuple[Train, Train]:
     return inexact, polished if may_polish(network) else exact
 
 
-def _trained(network: Network, samples: Samples, options: LMOptions) -> Tuned:
-    trained = levenberg_marquardt(stack([network]), samples, network.activation, options)
-    return trained.population.network(0, network.activation), float(trained.loss[0]), int(trained.steps[0])
-
-
 def samples_to_tune(network: Network, source: Source) -> int:
     """Three answers for each parameter, or as many as the students have seen; all of given inputs, which are free."""
     if source.given is not None:
-        return min(len(source.given), _ROWS)
+        return source.useful
     return max(source.options.least_samples, source.drawn, -(-3 * network.parameters // network.sizes[-1]))

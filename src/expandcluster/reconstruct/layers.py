@@ -56,7 +56,7 @@ def reconstruct(students: Students, source: Source, activation: Activation, opti
     """
     if not students.networks:
         return Reconstruction(None, ())
-    samples = samples_for(source, max((n.sizes for n in students.networks), key=parameter_count), activation)
+    samples = samples_for(source, max((n.sizes for n in students.networks), key=parameter_count))
     spread = samples.x.std(axis=0)
     if source.given is None or spread.min() >= _EVEN * spread.max():
         return _best(students, samples, activation, options, progress)

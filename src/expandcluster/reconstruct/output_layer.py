@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.expand.levenberg_marquardt import train_one
 from expandcluster.expand.population import Samples
-from expandcluster.networks import Network, stack
+from expandcluster.networks import Network
 from expandcluster.options import LMOptions
 from expandcluster.reconstruct.signs import wrong_signs
 
@@ -57,10 +57,9 @@ def refined(incoming: np.ndarray, outputs: np.ndarray, linear: np.ndarray, activ
     before = samples.relative_loss(network(samples.x))
     if not samples.floor < before <= _NEAR:
         return None
-    trained = levenberg_marquardt(stack([network]), samples, activation, _REFINE)
-    if not trained.loss[0] < before:
+    found, loss, _ = train_one(network, samples, _REFINE)
+    if not loss < before:
         return None
-    found = trained.population.network(0, activation)
     return np.concatenate([found.weights[0], found.biases[0][:, None]], axis=1)[: len(incoming)]
 
 

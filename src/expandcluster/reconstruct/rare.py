@@ -126,7 +126,7 @@ def _refined(network: Network, samples: Samples) -> tuple[Network, _Fit]:
             break
         incoming = np.concatenate([network.weights[0], network.biases[0][:, None]], axis=1)
         better = refined(incoming, fit.outputs, fit.linear, network.activation,
-                         Samples(samples.x[kept], samples.y[kept], _DONE))
+                         dataclasses.replace(samples.take(kept), floor=_DONE))
         if better is None:
             break
         network = Network((better[:, :-1], network.weights[1]), (better[:, -1], network.biases[1]), network.activation)

@@ -8,7 +8,6 @@ that are missing, single kinks to be mended, or weights that only the answers se
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -46,16 +45,21 @@ def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train,
         progress: told of the loss.
     """
     steps, best, found = 0, (True, len(samples.x)), network
+    aside = missing = np.zeros(len(samples.x), bool)
 
     def trained(how: Train, network: Network, aside: np.ndarray) -> Network:
         nonlocal steps
-        network, loss, more = how(network, _without(samples, aside))
+        network, loss, more = how(network, samples.take(~aside))
         steps += more
         progress(Event("fine_tune", f"relative loss {loss:.1e}, {np.count_nonzero(aside)} answers set aside",
                        {"relative_loss": loss, "aside": int(np.count_nonzero(aside))}))
         return network
 
-    for _ in range(_CYCLES):
+    for cycle in range(_CYCLES):
+        if cycle:  # those set aside have their say again
+            network = trained(far, _without_open(network, samples.x[~aside]), missing)
+            if (mended := switched_on(network, samples.take(~missing))) is not None:
+                network = trained(far, mended, missing)
         aside = _outliers(network, samples)
         for _ in range(_ROUNDS):
             many = np.count_nonzero(aside)
@@ -66,22 +70,17 @@ def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train,
         for _ in range(_ROUNDS):
             network, before = trained(near, network, aside), aside
             aside = _outliers(network, samples)
-            if not np.any(aside & ~before):
-                if _exact(network, _without(samples, aside)):
-                    break
+            if not np.any(aside & ~before) and not _exact(network, samples.take(~aside)):
                 aside = _outliers(network, samples, _LESS)
-                if not np.any(aside & ~before):
-                    break
+            if not np.any(aside & ~before):
+                break
         missing = explained_by(off, network, samples)
-        left = not _exact(network, _without(samples, aside)), int(np.count_nonzero(aside & ~missing))
+        left = not _exact(network, samples.take(~aside)), int(np.count_nonzero(aside & ~missing))
         if left >= best:
             break
         best, found = left, network
         if not left[1]:
             break
-        network = trained(far, _without_open(network, samples.x[~aside]), missing)
-        if (mended := switched_on(network, _without(samples, missing))) is not None:
-            network = trained(far, mended, missing)
     return found, steps
 
 
@@ -106,7 +105,7 @@ def unexplained(network: Network, samples: Samples) -> np.ndarray:
     None where it is not, or too many are left: these are no single inputs.
     """
     aside = _outliers(network, samples)
-    return aside if _exact(network, _without(samples, aside)) else np.zeros(len(samples.x), bool)
+    return aside if _exact(network, samples.take(~aside)) else np.zeros(len(samples.x), bool)
 
 
 def _exact(network: Network, samples: Samples) -> bool:
@@ -119,7 +118,3 @@ def _outliers(network: Network, samples: Samples, times: float = _LARGE) -> np.n
     unit = np.sqrt(samples.total_variance / len(samples.x))
     least = max(times * np.median(size), np.quantile(size, 1.0 - _MOST), _EXACT * unit)
     return size > least
-
-
-def _without(samples: Samples, aside: np.ndarray) -> Samples:
-    return dataclasses.replace(samples, x=samples.x[~aside], y=samples.y[~aside])

@@ -13,9 +13,9 @@ import dataclasses
 import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
+from expandcluster.expand.levenberg_marquardt import levenberg_marquardt, train_one
 from expandcluster.expand.population import Samples
-from expandcluster.networks import Network, Population, random_population, stack
+from expandcluster.networks import Network, Population, random_population
 from expandcluster.options import LMOptions
 from expandcluster.queries.coordinates import Coordinates
 from expandcluster.reconstruct.output_layer import fit_outputs
@@ -33,7 +33,7 @@ _WORTH = 0.1  # of the loss that may be left by neurons that help
 
 
 def with_linear_neurons(network: Network, samples: Samples) -> Network:
-    """The network with the neurons that it lacks, trained; itself where they cannot be told.
+    """The network with the neurons that it lacks, if they can be told, trained; itself where no neuron can be linear.
 
     Errors of the others leave a linear map, too: the fewest neurons are taken that explain the answers.
 
@@ -44,15 +44,17 @@ def with_linear_neurons(network: Network, samples: Samples) -> Network:
     act = network.activation
     if act.tail is None or act.negative_slope is not None or len(network.weights) != 2:
         return network
-    fit, linear = _fitted(_with_signs(network, samples), samples)
+    fit, linear = _fitted(_with_signs(network, samples), samples, linear=True)
     units = Coordinates.by_spread(samples.x)
     axes = np.linalg.svd(linear * units.unit, full_matrices=False)
+    near = dataclasses.replace(samples, floor=max(_NEAR, samples.floor))
     found: list[tuple[float, Network]] = []
     for missing in range(_most_missing(axes[1]) + 1):
         larger = _with_missing(fit, units, axes[2][:missing], samples) if missing else fit
-        found.append(_trained(_refitted(larger, samples), samples))
-        loss, before = found[-1][0], found[max(missing - 1, 0)][0]
-        if loss <= max(_NEAR, samples.floor) or loss <= min(_NEARLY, _FALL * before):
+        larger, loss, _ = train_one(_fitted(larger, samples, linear=False)[0], near, _TOGETHER)
+        nearly = missing > 0 and loss <= min(_NEARLY, _FALL * found[-1][0])
+        found.append((loss, larger))
+        if loss <= near.floor or nearly:
             break
     best = min(found, key=lambda pair: pair[0])
     return best[1] if best[0] <= _WORTH * found[0][0] else found[0][1]
@@ -65,26 +67,11 @@ def _most_missing(sizes: np.ndarray) -> int:
     return int(np.argmax(gaps)) + 1 if gaps.max(initial=0.0) >= _GAP else 0
 
 
-def _trained(network: Network, samples: Samples) -> tuple[float, Network]:
-    """Relative loss of the network after a moderate number of steps, and the network."""
-    near = dataclasses.replace(samples, floor=max(_NEAR, samples.floor))
-    trained = levenberg_marquardt(stack([network]), near, network.activation, _TOGETHER)
-    return float(trained.loss[0]), trained.population.network(0, network.activation)
-
-
-def _fitted(network: Network, samples: Samples) -> tuple[Network, np.ndarray]:
-    """The network with the output layer that fits best beside a linear map, and that map ``(outputs, inputs)``."""
+def _fitted(network: Network, samples: Samples, *, linear: bool) -> tuple[Network, np.ndarray]:
+    """The network with the output layer that fits best, beside a ``linear`` map or alone; and the map."""
     incoming = np.concatenate([network.weights[0], network.biases[0][:, None]], axis=1)
-    outputs, linear = fit_outputs(incoming, network.activation, samples.x, samples.y, linear=True)
-    return dataclasses.replace(network, weights=(network.weights[0], outputs[:, :-1]),
-                               biases=(network.biases[0], outputs[:, -1])), linear
-
-
-def _refitted(network: Network, samples: Samples) -> Network:
-    """The network with the output layer that fits best."""
-    incoming = np.concatenate([network.weights[0], network.biases[0][:, None]], axis=1)
-    outputs, _ = fit_outputs(incoming, network.activation, samples.x, samples.y, linear=False)
-    return Network((network.weights[0], outputs[:, :-1]), (network.biases[0], outputs[:, -1]), network.activation)
+    outputs, left = fit_outputs(incoming, network.activation, samples.x, samples.y, linear=linear)
+    return Network((network.weights[0], outputs[:, :-1]), (network.biases[0], outputs[:, -1]), network.activation), left
 
 
 def _with_signs(network: Network, samples: Samples) -> Network:
@@ -95,7 +82,7 @@ def _with_signs(network: Network, samples: Samples) -> Network:
     slope = network.activation.symmetry.slope
     if slope == 0.0:
         return network
-    fit, linear = _fitted(network, samples)
+    fit, linear = _fitted(network, samples, linear=True)
     unit = Coordinates.by_spread(samples.x).unit
     maps = np.einsum("oj,ji->joi", fit.weights[1], slope * fit.weights[0] * unit)
     signs, left = np.ones(len(maps)), linear * unit
