@@ -45,5 +45,5 @@ clean:
 
 .venv/.installed-test: .venv/.installed Makefile
 	$(BIN)/python -m pip install --quiet torch==2.13.0
-	$(BIN)/python -m pip install --quiet -e '.[onnx,torch,parquet,images,flow,http,plot,track,docs,test]'
+	$(BIN)/python -m pip install --quiet -e '.[onnx,torch,parquet,images,flow,http,plot,track,dask,docs,test]'
 	touch $@
