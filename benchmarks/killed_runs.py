@@ -1,7 +1,7 @@
 """What kills cost: runs that are killed at random moments against the same runs undisturbed.
 
-Random teachers, `expandcluster recover --checkpoint 2`; a run is killed (SIGKILL) after 4 to 12 seconds and
-started again, until it ends.
+Random teachers, `expandcluster recover --checkpoint 2`, on threads of one process and on the workers of Dask; a run is
+killed (SIGKILL) at random moments and started again, until it ends. Undisturbed runs are those of the local engine.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from benchmarks.common import machine, random_teacher
 import expandcluster as ec
 
 TEACHERS = (((2, 8, 1), "tanh"), ((6, 6, 6, 1), "tanh"), ((5, 5, 5, 2), "relu"))
-INTERVAL, SHORTEST, LONGEST = 2.0, 4.0, 12.0
+ENGINES = {"local": (4.0, 12.0), "dask": (8.0, 16.0)}  # seconds to a kill: a cluster starts slowly
+INTERVAL = 2.0
 
 
-def command(truth: Path, out: Path, activation: str, hidden: int) -> list[str]:
+def command(truth: Path, out: Path, activation: str, hidden: int, engine: str) -> list[str]:
     return [sys.executable, "-m", "expandcluster", "recover", str(truth), "--activation", activation, "--hidden-layers",
-            str(hidden), "--checkpoint", str(INTERVAL), "--out", str(out), "--quiet"]
+            str(hidden), "--checkpoint", str(INTERVAL), "--engine", engine, "--out", str(out), "--quiet"]
 
 
 def age_of_state(out: Path, since: float) -> float | None:
@@ -34,13 +35,14 @@ def age_of_state(out: Path, since: float) -> float | None:
     return min((time.time() - at for at in written if at > since), default=None)
 
 
-def killed(line: list[str], out: Path, moments: random.Random) -> tuple[int, float, list[float]]:
+def killed(line: list[str], out: Path, moments: random.Random, between: tuple[float, float]
+           ) -> tuple[int, float, list[float]]:
     """Kills, wall seconds of all sittings, and the age of the newest checkpoint at every kill."""
     kills, ages, start = 0, [], time.perf_counter()
     while True:
         run, began = subprocess.Popen(line), time.time()
         try:
-            run.wait(moments.uniform(SHORTEST, LONGEST))
+            run.wait(moments.uniform(*between))
             return kills, time.perf_counter() - start, ages
         except subprocess.TimeoutExpired:
             age = age_of_state(out, began)
@@ -50,28 +52,34 @@ def killed(line: list[str], out: Path, moments: random.Random) -> tuple[int, flo
             ages += [] if age is None else [age]
 
 
+def differing(one: Path, other: Path) -> int:
+    """Parameters in which the networks of two run folders differ."""
+    first, second = (ec.open_network(str(folder)) for folder in (one, other))
+    return sum(int(np.sum(a != b)) for a, b in zip((*first.weights, *first.biases), (*second.weights, *second.biases),
+                                                   strict=True))
+
+
 def main() -> None:
     moments = random.Random(0)
-    print("| teacher | seconds undisturbed | kills | seconds of all sittings | oldest checkpoint at a kill, seconds | "
-          "verdict | parameters that differ |\n|---|---|---|---|---|---|---|")
+    print("| teacher | seconds undisturbed | engine | kills | seconds of all sittings | "
+          "oldest checkpoint at a kill, seconds | verdict | parameters that differ |\n" + 8 * "|---" + "|")
     for sizes, activation in TEACHERS:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             ec.save_network(random_teacher(sizes, activation, 0), folder / "truth.safetensors")
-            lines = [command(folder / "truth.safetensors", folder / out, activation, len(sizes) - 2)
-                     for out in ("first", "whole", "killed")]
-            subprocess.run(lines[0], check=False)  # compiles
+            lines = {out: command(folder / "truth.safetensors", folder / out, activation, len(sizes) - 2, engine)
+                     for out, engine in (("first", "local"), ("whole", "local"), *zip(ENGINES, ENGINES, strict=True))}
+            subprocess.run(lines["first"], check=False)  # compiles
             start = time.perf_counter()
-            subprocess.run(lines[1], check=False)
+            subprocess.run(lines["whole"], check=False)
             undisturbed = time.perf_counter() - start
-            kills, seconds, ages = killed(lines[2], folder / "killed", moments)
-            verdicts = {json.loads((folder / out / "result.json").read_text())["verdict"]
-                        for out in ("whole", "killed")}
-            whole, other = (ec.open_network(str(folder / out)) for out in ("whole", "killed"))
-            differ = sum(int(np.sum(a != b)) for a, b in zip((*whole.weights, *whole.biases),
-                                                             (*other.weights, *other.biases), strict=True))
-            print(f"| {activation} {'-'.join(map(str, sizes))} | {undisturbed:.1f} | {kills} | {seconds:.1f} | "
-                  f"{f'{max(ages):.1f}' if ages else '-'} | {' and '.join(sorted(verdicts))} | {differ} |", flush=True)
+            for engine, between in ENGINES.items():
+                kills, seconds, ages = killed(lines[engine], folder / engine, moments, between)
+                verdicts = {json.loads((folder / out / "result.json").read_text())["verdict"]
+                            for out in ("whole", engine)}
+                print(f"| {activation} {'-'.join(map(str, sizes))} | {undisturbed:.1f} | {engine} | {kills} | "
+                      f"{seconds:.1f} | {f'{max(ages):.1f}' if ages else '-'} | {' and '.join(sorted(verdicts))} | "
+                      f"{differing(folder / 'whole', folder / engine)} |", flush=True)
     print(f"\nA checkpoint every {INTERVAL:g} s; {machine()}")
 
 

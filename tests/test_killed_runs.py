@@ -29,13 +29,13 @@ KILLS, INTERVAL = 10, 0.2
 TRUTH = random_teacher((2, 8, 1), "tanh", 0)  # takes seven waves
 
 
-def _command(truth: Path, out: Path) -> list[str]:
+def _command(truth: Path, out: Path, *options: str) -> list[str]:
     return [sys.executable, "-m", "expandcluster", "recover", str(truth), "--activation", "tanh", "--widths", "8",
-            "--checkpoint", str(INTERVAL), "--out", str(out), "--json"]
+            "--checkpoint", str(INTERVAL), "--out", str(out), "--json", *options]
 
 
-def _finish(truth: Path, out: Path) -> dict[str, Any]:
-    done = subprocess.run(_command(truth, out), capture_output=True, text=True, timeout=300, check=False)
+def _finish(truth: Path, out: Path, *options: str) -> dict[str, Any]:
+    done = subprocess.run(_command(truth, out, *options), capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -73,10 +73,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, dict[st
 
 
 @contextlib.contextmanager
-def _running(truth: Path, out: Path, until: float) -> Iterator[subprocess.Popen[str]]:
+def _running(truth: Path, out: Path, until: float, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A run that has spent so many seconds expanding, earlier sittings included, or is over."""
     # A shell in the background has its children ignore Ctrl-C.
-    run = subprocess.Popen(_command(truth, out), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    run = subprocess.Popen(_command(truth, out, *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     try:
         while run.poll() is None and _spent(out) < until:
@@ -102,6 +102,26 @@ def test_ten_kills_at_random_moments_change_no_bit(whole: tuple[Path, Path, dict
     assert (found["verdict"], found["queries"]) == (result["verdict"], result["queries"]) == ("EXACT", found["queries"])
     _assert_same(undisturbed, out)
     assert not (out / "training").exists()
+
+
+@pytest.mark.slow
+def test_kills_of_a_run_on_a_cluster_change_no_bit(tmp_path: Path) -> None:
+    pytest.importorskip("distributed", reason="needs the extra 'dask'")
+    truth, undisturbed, out = tmp_path / "truth.safetensors", tmp_path / "local", tmp_path / "dask"
+    save_network(random_teacher((6, 6, 6, 1), "tanh", 0), truth)  # its students are large enough to be sent to workers
+    deep = ("--hidden-layers", "2", "--widths", "12")
+    result = _finish(truth, undisturbed, *deep)
+    moments, killed, kills = random.Random(0), 0, 3
+    for kill in range(kills):
+        until = result["timings"]["expand"] * (kill + moments.random()) / kills
+        with _running(truth, out, until, *deep, "--engine", "dask") as run:
+            time.sleep(moments.uniform(0.0, 2 * INTERVAL))
+            killed += run.poll() is None
+        assert not _trained_twice(out)
+    found = _finish(truth, out, *deep, "--engine", "dask")
+    assert killed >= kills - 1
+    assert (found["verdict"], found["queries"]) == (result["verdict"], result["queries"])
+    _assert_same(undisturbed, out)
 
 
 @pytest.mark.parametrize(("number", "code", "word"), [
