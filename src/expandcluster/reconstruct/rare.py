@@ -29,10 +29,13 @@ _NEAR = 1e-6  # median squared error, over the answers' variance, up to which wh
 _LEAST_OUTPUTS = 3  # in fewer dimensions rests are parallel by chance
 _CLEAR = 30.0  # times the median error: such a rest has a direction
 _PARALLEL, _APART = 1e-5, 1e-3  # one minus the cosine: of rests of the same neuron; of those of another
+_MIXED = 1e-2  # of rests that are one neuron's, and errors of others
 _LEAST_ROWS = 5  # parallel rests that are no coincidence
 _LINEAR = 0.01  # of their squares is left, at most, of rests that a linear map explains
 _EXPLAINED = 0.8  # of the rests' spread may be left where the linear map tells the neuron
-_ROUNDS, _DONE, _WORTH = 4, 1e-12, 0.5
+_ROUNDS, _DONE, _WORTH = 5, 1e-12, 0.5
+_BELIEVED = 1e-9  # as _NEAR: what is left tells all
+_NO_MAP = 2.0  # spread of a linear map, over the size of the rests, up to which it is none
 _SURE, _PERHAPS = (100.0, 0.05), (10.0, 0.3)  # times the median error at least, and share of another direction at most
 _AT_ONCE, _MOST_PASSES, _ROUNDING = 200, 200, 1e-10  # constraints that are added, how often, and what is no violation
 
@@ -52,14 +55,14 @@ def with_rare_neurons(network: Network, samples: Samples) -> tuple[Network, np.n
     if (slope is None or len(network.weights) != 2 or network.sizes[-1] < _LEAST_OUTPUTS
             or samples.relative_loss(network(samples.x)) <= max(samples.floor, _DONE)):
         return network, none
-    known, fit = _refined(network, samples)
-    if fit.error**2 > _NEAR * samples.total_variance / len(samples.x):
-        return network, none
-    clear = fit.rest[fit.size > _CLEAR * fit.error]
-    directions = _not_linear(_directions(clear, fit.outputs), fit, samples)
-    if not 0 < len(directions) <= network.sizes[-1] - 2:
-        return network, none
-    return _from_linear_map(known, samples, fit, directions) or (network, none)
+    known, fit, stuck = network, _fit_most(network, samples), False
+    for _ in range(_ROUNDS):
+        found, sure = _with_missing(known, samples, fit)
+        if sure or stuck or (better := _refined(known, samples, fit)) is None:
+            break
+        before, known, fit = fit.error, better, _fit_most(better, samples)
+        stuck = fit.error > _WORTH * before
+    return found or (network, none)
 
 
 def explained_by(off: np.ndarray, network: Network, samples: Samples) -> np.ndarray:
@@ -101,6 +104,15 @@ class _Fit:
         """Which answers are no outliers ``(samples,)``."""
         return self.size <= _OUTLIER * self.error
 
+    @property
+    def known(self) -> np.ndarray:
+        """Which rests lie along the outgoing weights of a known neuron ``(samples,)``: these are errors of its kink.
+
+        Without them a neuron that has few answers on one side of its kink would become linear.
+        """
+        outgoing = self.outputs[:, :-1] / np.linalg.norm(self.outputs[:, :-1], axis=0)
+        return np.abs(self.rest @ outgoing).max(axis=1, initial=0.0) >= (1.0 - _MIXED) * self.size
+
 
 def _fit_most(network: Network, samples: Samples) -> _Fit:
     """Least squares, repeated without the outliers of the fit before."""
@@ -116,24 +128,27 @@ def _fit_most(network: Network, samples: Samples) -> _Fit:
     return fit
 
 
-def _refined(network: Network, samples: Samples) -> tuple[Network, _Fit]:
-    """The neurons trained together with the linear map on the samples that they explain, and the fit of these."""
-    fit = _fit_most(network, samples)
+def _refined(network: Network, samples: Samples, fit: _Fit) -> Network | None:
+    """The neurons trained together with the linear map on what tells of them; ``None`` where that is no better."""
+    incoming = np.concatenate([network.weights[0], network.biases[0][:, None]], axis=1)
+    better = refined(incoming, fit.outputs, fit.linear, network.activation,
+                     dataclasses.replace(samples.take(fit.explained | fit.known), floor=_DONE))
+    if better is None:
+        return None
+    return Network((better[:, :-1], network.weights[1]), (better[:, -1], network.biases[1]), network.activation)
+
+
+def _with_missing(network: Network, samples: Samples, fit: _Fit) -> tuple[tuple[Network, np.ndarray] | None, bool]:
+    """The network with missing neurons, and the directions of those that remain so; and whether that is sure."""
     unit = samples.total_variance / len(samples.x)
-    for _ in range(_ROUNDS):
-        kept = fit.explained
-        if np.mean(fit.size[kept] ** 2) <= _DONE * unit:
-            break
-        incoming = np.concatenate([network.weights[0], network.biases[0][:, None]], axis=1)
-        better = refined(incoming, fit.outputs, fit.linear, network.activation,
-                         dataclasses.replace(samples.take(kept), floor=_DONE))
-        if better is None:
-            break
-        network = Network((better[:, :-1], network.weights[1]), (better[:, -1], network.biases[1]), network.activation)
-        before, fit = fit.error, _fit_most(network, samples)
-        if fit.error > _WORTH * before:
-            break
-    return network, fit
+    if fit.error**2 > _NEAR * unit:
+        return None, False
+    clear = fit.rest[fit.size > _CLEAR * fit.error]
+    directions = _not_linear(_directions(clear, fit.outputs), fit, samples)
+    if not 0 < len(directions) <= network.sizes[-1] - 2:
+        return None, False
+    found = _from_linear_map(network, samples, fit, directions)
+    return found and found[:2], bool(found and found[2] and fit.error**2 <= _BELIEVED * unit)
 
 
 def _directions(rests: np.ndarray, outputs: np.ndarray) -> np.ndarray:
@@ -181,8 +196,10 @@ def _inputs(x: np.ndarray) -> np.ndarray:
 
 
 def _from_linear_map(network: Network, samples: Samples, fit: _Fit, directions: np.ndarray
-                     ) -> tuple[Network, np.ndarray] | None:
+                     ) -> tuple[Network, np.ndarray, bool] | None:
     """The network with right signs and the neurons that the linear map tells; and the directions of those it does not.
+
+    Also whether it tells nothing of these: such a map that tells of no neuron is still in error.
 
     Across all missing directions the linear map is what wrong signs of the known neurons leave behind. ``None`` where
     a leaky neuron is not told.
@@ -194,7 +211,8 @@ def _from_linear_map(network: Network, samples: Samples, fit: _Fit, directions: 
     wrong = wrong_signs(across @ fit.linear * unit, across @ outgoing, network.weights[0] * unit, act.symmetry.slope)
     left = act.symmetry.slope * outgoing
     weights = np.linalg.pinv(directions.T) @ (fit.linear - left @ (wrong[:, None] * network.weights[0]))
-    neurons = [_neuron(fit, samples.x, direction, w, low) for direction, w in zip(directions, weights, strict=True)]
+    rests = [_along(fit.rest, direction, fit.error) for direction in directions]
+    neurons = [_neuron(along, rows, samples.x @ w, w, low) for w, (along, rows, _) in zip(weights, rests, strict=True)]
     seen = np.array([neuron is not None for neuron in neurons])
     if low and not seen.all():
         return None
@@ -203,15 +221,16 @@ def _from_linear_map(network: Network, samples: Samples, fit: _Fit, directions: 
     bias = np.array([*(signs * network.biases[0]), *(neuron[1] for neuron in neurons if neuron)])
     outgoing = np.concatenate([outgoing, directions[seen].T], axis=1)
     larger = Network((first, outgoing), (bias, np.zeros(len(outgoing))), act)
-    return Network(larger.weights, (bias, np.median(samples.y - larger(samples.x), axis=0)), act), directions[~seen]
+    nothing = [np.std((samples.x @ w)[fit.explained]) <= _NO_MAP * np.sqrt(np.mean(along[rows] ** 2))
+               for w, (along, rows, _) in zip(weights, rests, strict=True)]
+    return (Network(larger.weights, (bias, np.median(samples.y - larger(samples.x), axis=0)), act), directions[~seen],
+            bool(np.all(seen | nothing)))
 
 
-def _neuron(fit: _Fit, x: np.ndarray, direction: np.ndarray, linear: np.ndarray, low: float
+def _neuron(along: np.ndarray, rows: np.ndarray, z: np.ndarray, linear: np.ndarray, low: float
             ) -> tuple[np.ndarray, float] | None:
     """Incoming weights and bias of the neuron with this linear map, told by its rests; ``None`` if it has none."""
-    along, rows, _ = _along(fit.rest, direction, fit.error)
-    z = (x @ linear)[rows]
-    kink = along[rows] / (1.0 - low)
+    kink, z = along[rows] / (1.0 - low), z[rows]
     for factor, side in ((1.0, -1.0), *([(1.0 / low, 1.0)] if low else [])):  # mostly on, mostly off
         bias = float(np.median(side * kink - factor * z))
         if np.sum((side * kink - factor * z - bias) ** 2) <= _EXPLAINED**2 * np.sum((kink - np.median(kink)) ** 2):
