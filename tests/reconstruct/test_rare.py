@@ -17,14 +17,20 @@ from expandcluster.reconstruct.rare import explained_by, with_mostly_off, with_r
 INPUTS = 12
 
 
-def rare(seed: int, few: int, activation: str = "relu", outputs: int = 4) -> tuple[Network, Samples]:
-    """A network and 800 samples, of which only ``few`` switch on its first neuron, and as many off its second."""
+def rare(seed: int, few: int, activation: str = "relu", outputs: int = 4, third: int | None = None
+         ) -> tuple[Network, Samples]:
+    """A network and 800 samples, of which only ``few`` switch on its first neuron, and as many off its second.
+
+    And so many its third off, if given.
+    """
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(800, INPUTS))
     w, b = rng.normal(size=(6, INPUTS)) / np.sqrt(INPUTS), 0.5 * rng.normal(size=6)
     z = np.sort(x @ w.T, axis=0)
     b[0] = -(z[-few - 1, 0] + z[-few, 0]) / 2
     b[1] = -(z[few - 1, 1] + z[few, 1]) / 2
+    if third is not None:
+        b[2] = -(z[third - 1, 2] + z[third, 2]) / 2
     network = Network((w, rng.normal(size=(outputs, 6))), (b, rng.normal(size=outputs)), ec.get_activation(activation))
     return network, Samples(x, network(x), 1e-26)
 
@@ -75,6 +81,22 @@ def test_a_neuron_that_is_mostly_off_is_on_for_its_samples_only() -> None:
     assert np.array_equal(found.hidden(samples.x, 1)[:, -1] > 1e-9, on)
     assert np.linalg.norm(found.weights[0][-1]) <= np.linalg.norm(truth.weights[0][0]) * np.linalg.norm(
         truth.weights[1][:, 0]) * (1 + 1e-9)  # outgoing weights of norm 1
+
+
+@pytest.mark.parametrize("third", [24, 40])
+@pytest.mark.parametrize("seed", [0, 2])
+def test_a_known_neuron_with_few_samples_on_one_side_does_not_become_linear(seed: int, third: int) -> None:
+    """For most samples the linear map makes up for its errors: only the few others tell them."""
+    truth, samples = rare(seed, 8, third=third)
+    fewer = without(truth, seed)
+    first = fewer.weights[0].copy()
+    first[0] += 0.01 * np.random.default_rng(1).normal(size=INPUTS)
+    larger, off = with_rare_neurons(Network((first, fewer.weights[1]), fewer.biases, fewer.activation), samples)
+    right = np.append(truth.weights[0][2], truth.biases[0][2])
+    found = np.append(larger.weights[0][0], larger.biases[0][0])
+    np.testing.assert_allclose(found / np.linalg.norm(found), right / np.linalg.norm(right), atol=1e-5)
+    assert larger.sizes == (INPUTS, 5, 4)
+    assert len(off) == 1
 
 
 def test_nothing_is_added_where_nothing_is_missing() -> None:

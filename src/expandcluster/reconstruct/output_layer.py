@@ -64,10 +64,16 @@ def refined(incoming: np.ndarray, outputs: np.ndarray, linear: np.ndarray, activ
 
 
 def fit_outputs(incoming: np.ndarray, activation: Activation, features: np.ndarray, y: np.ndarray, *,
-                linear: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Weights and bias ``(outputs, hidden + 1)``, and the linear part ``(outputs, fan_in)``."""
+                linear: bool, scale: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Weights and bias ``(outputs, hidden + 1)``, and the linear part ``(outputs, fan_in)``.
+
+    Errors of samples count as many times as ``scale (samples,)`` says.
+    """
     hidden = Network((incoming[:, :-1], np.eye(len(incoming))), (incoming[:, -1], np.zeros(len(incoming))),
                      activation)(features)
     parts = [hidden, np.ones((len(hidden), 1)), *([features] if linear else [])]
-    solution = np.linalg.lstsq(np.concatenate(parts, axis=1), y, rcond=1e-13)[0].T
+    matrix = np.concatenate(parts, axis=1)
+    if scale is not None:
+        matrix, y = scale[:, None] * matrix, scale[:, None] * y
+    solution = np.linalg.lstsq(matrix, y, rcond=1e-13)[0].T
     return solution[:, : len(incoming) + 1], solution[:, len(incoming) + 1 :]

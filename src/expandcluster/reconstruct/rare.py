@@ -24,7 +24,7 @@ from expandcluster.reconstruct.signs import wrong_signs
 __all__ = ["explained_by", "with_mostly_off", "with_rare_neurons"]
 
 _FITS = 8  # times that outliers are left out and the others fitted again
-_OUTLIER = 10.0  # times the median error
+_OUTLIER, _HARDLY = 10.0, 1e-5  # times the median error; of others' errors, is what such a one counts
 _NEAR = 1e-6  # median squared error, over the answers' variance, up to which what is left tells anything
 _LEAST_OUTPUTS = 3  # in fewer dimensions rests are parallel by chance
 _CLEAR = 30.0  # times the median error: such a rest has a direction
@@ -34,7 +34,7 @@ _LEAST_ROWS = 5  # parallel rests that are no coincidence
 _LINEAR = 0.01  # of their squares is left, at most, of rests that a linear map explains
 _EXPLAINED = 0.8  # of the rests' spread may be left where the linear map tells the neuron
 _ROUNDS, _DONE, _WORTH = 5, 1e-12, 0.5
-_BELIEVED = 1e-9  # as _NEAR: what is left tells all
+_BELIEVED, _OPEN = 1e-9, 0.005  # as _NEAR, and share of answers that known neurons miss: what is left tells all
 _NO_MAP = 2.0  # spread of a linear map, over the size of the rests, up to which it is none
 _SURE, _PERHAPS = (100.0, 0.05), (10.0, 0.3)  # times the median error at least, and share of another direction at most
 _AT_ONCE, _MOST_PASSES, _ROUNDING = 200, 200, 1e-10  # constraints that are added, how often, and what is no violation
@@ -99,6 +99,12 @@ class _Fit:
         """Median of it."""
         return float(np.median(self.size))
 
+    @functools.cached_property
+    def outgoing(self) -> np.ndarray:
+        """Outgoing weights of the neurons, of norm 1 ``(outputs, hidden)``."""
+        size = np.linalg.norm(self.outputs[:, :-1], axis=0)
+        return self.outputs[:, :-1] / np.where(size > 0, size, 1.0)
+
     @property
     def explained(self) -> np.ndarray:
         """Which answers are no outliers ``(samples,)``."""
@@ -110,16 +116,19 @@ class _Fit:
 
         Without them a neuron that has few answers on one side of its kink would become linear.
         """
-        outgoing = self.outputs[:, :-1] / np.linalg.norm(self.outputs[:, :-1], axis=0)
-        return np.abs(self.rest @ outgoing).max(axis=1, initial=0.0) >= (1.0 - _MIXED) * self.size
+        return np.abs(self.rest @ self.outgoing).max(axis=1, initial=0.0) >= (1.0 - _MIXED) * self.size
 
 
 def _fit_most(network: Network, samples: Samples) -> _Fit:
-    """Least squares, repeated without the outliers of the fit before."""
+    """Least squares, repeated with the outliers of the fit before counting for hardly anything.
+
+    They still tell the outgoing weights of a known neuron that is linear for all others.
+    """
     incoming = np.concatenate([network.weights[0], network.biases[0][:, None]], axis=1)
     hidden, kept = network.hidden(samples.x, 1), np.ones(len(samples.x), bool)
     for _ in range(_FITS):
-        outputs, linear = fit_outputs(incoming, network.activation, samples.x[kept], samples.y[kept], linear=True)
+        outputs, linear = fit_outputs(incoming, network.activation, samples.x, samples.y, linear=True,
+                                      scale=np.where(kept, 1.0, _HARDLY))
         rest = samples.y - hidden @ outputs[:, :-1].T - outputs[:, -1] - samples.x @ linear.T
         fit = _Fit(outputs, linear, rest)
         before, kept = kept, fit.explained
@@ -143,22 +152,22 @@ def _with_missing(network: Network, samples: Samples, fit: _Fit) -> tuple[tuple[
     unit = samples.total_variance / len(samples.x)
     if fit.error**2 > _NEAR * unit:
         return None, False
-    clear = fit.rest[fit.size > _CLEAR * fit.error]
-    directions = _not_linear(_directions(clear, fit.outputs), fit, samples)
+    directions = _not_linear(_directions(fit), fit, samples)
     if not 0 < len(directions) <= network.sizes[-1] - 2:
         return None, False
     found = _from_linear_map(network, samples, fit, directions)
-    return found and found[:2], bool(found and found[2] and fit.error**2 <= _BELIEVED * unit)
+    told = fit.error**2 <= _BELIEVED * unit and np.mean(fit.known & ~fit.explained) <= _OPEN
+    return found and found[:2], bool(found and found[2] and told)
 
 
-def _directions(rests: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-    """Directions ``(neurons, outputs)`` that rests share, those with most of them first.
+def _directions(fit: _Fit) -> np.ndarray:
+    """Directions ``(neurons, outputs)`` that clear rests share, those with most of them first.
 
     Rests along the outgoing weights of a known neuron are errors of its kink.
     """
-    unit = rests / np.linalg.norm(rests, axis=1)[:, None]
-    known = outputs[:, :-1] / np.linalg.norm(outputs[:, :-1], axis=0)
-    unit = unit[np.abs(unit @ known).max(axis=1, initial=0.0) <= 1.0 - _APART]
+    clear = fit.size > _CLEAR * fit.error
+    unit = fit.rest[clear] / fit.size[clear, None]
+    unit = unit[np.abs(unit @ fit.outgoing).max(axis=1, initial=0.0) <= 1.0 - _APART]
     found: list[np.ndarray] = []
     while len(unit):
         alike = np.array([np.count_nonzero(unit @ one >= 1.0 - _PARALLEL) for one in unit])
@@ -168,7 +177,7 @@ def _directions(rests: np.ndarray, outputs: np.ndarray) -> np.ndarray:
         mean = unit[unit @ best >= 1.0 - _PARALLEL].mean(axis=0)
         found.append(mean / np.linalg.norm(mean))
         unit = unit[unit @ found[-1] < 1.0 - _APART]
-    return np.array(found).reshape(-1, outputs.shape[0])
+    return np.array(found).reshape(-1, fit.rest.shape[1])
 
 
 def _not_linear(directions: np.ndarray, fit: _Fit, samples: Samples) -> np.ndarray:
