@@ -63,7 +63,7 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     else:
         samples = source.full(lifted.tuned) if lifted.tuned else _outside(samples, source.coordinates)
         doubtful = _outside(doubtful, source.coordinates)
-        known = determined(lifted.network, samples, noise)
+        known = determined(lifted.network, samples, noise, checked=given)
         bars = error_bars(known, lasting)
     largest = max(float(np.nanmax(b, initial=0.0)) for b in bars)
     size = max(float(np.abs(p).max()) for p in (*lifted.network.weights, *lifted.network.biases))

@@ -3,7 +3,7 @@
 Both networks are brought into canonical form (unit norm for homogeneous activations). Then, from
 the first hidden layer to the last, the recovered neurons are assigned to the true ones by the
 distance of (w, b), over the reflections that leave the function unchanged, and the layer above
-follows. What is left is compared number by number.
+follows; what is known not to be determined plays no part in it. What is left is compared number by number.
 """
 
 from __future__ import annotations
@@ -95,9 +95,10 @@ def compare(network: Network | Recovery, truth: Network, *, tolerance: float = 1
     permutations: tuple[tuple[int, ...], ...] = ()
     aligned: Network | None = None
     if sizes_match:
-        aligned, permutations = _align(unit_norm(recovered), canonical)
+        bars = _bars(network, recovered)
+        aligned, permutations = _align(unit_norm(recovered), canonical, bars)
         error = determined = _largest_difference(aligned, canonical)
-        if (bars := _bars(network, recovered)) is not None:
+        if bars is not None:
             determined = _determined_difference(aligned, canonical, bars, permutations)
     return Comparison(
         sizes=recovered.sizes,
@@ -163,11 +164,20 @@ def _check(recovered: Network, truth: Network, tolerance: float) -> None:
         raise BadInput("tolerance", got=str(tolerance), expected="a number from 0 up", remedy="The usual one is 1e-8.")
 
 
-def _align(network: Network, truth: Network) -> tuple[Network, tuple[tuple[int, ...], ...]]:
-    """``network`` in the order and signs of ``truth``, and the permutation of each hidden layer."""
-    permutations = []
+def _align(network: Network, truth: Network, bars: tuple[np.ndarray, ...] | None
+           ) -> tuple[Network, tuple[tuple[int, ...], ...]]:
+    """``network`` in the order and signs of ``truth``, and the permutation of each hidden layer.
+
+    Where there are error bars, neurons are matched by what has one.
+    """
+    permutations: list[tuple[int, ...]] = []
     for layer in range(1, len(truth.weights)):
-        order, flipped = _match(_vectors(network, layer), _vectors(truth, layer), truth.activation.symmetry)
+        found, true = _vectors(network, layer), _vectors(truth, layer)
+        known = None
+        if bars is not None:
+            weights, biases = (~np.isnan(b) for b in bars[2 * layer - 2 : 2 * layer])
+            known = np.column_stack([weights[:, list(permutations[-1])] if permutations else weights, biases])
+        order, flipped = _match(found, true, truth.activation.symmetry, known)
         network = permute(network, layer, order)
         if flipped.any():
             network = reflect(network, layer, np.flatnonzero(flipped))
@@ -176,13 +186,29 @@ def _align(network: Network, truth: Network) -> tuple[Network, tuple[tuple[int, 
 
 
 def _match(
-    found: Float[np.ndarray, "hidden inputs"], true: Float[np.ndarray, "hidden inputs"], symmetry: Symmetry
+    found: Float[np.ndarray, "hidden inputs"], true: Float[np.ndarray, "hidden inputs"], symmetry: Symmetry,
+    known: Bool[np.ndarray, "hidden inputs"] | None,
 ) -> tuple[Int[np.ndarray, " hidden"], Bool[np.ndarray, " hidden"]]:
     """For each true neuron the found one assigned to it, and whether that one must be flipped."""
-    as_is = cdist(true, found)
-    turned = cdist(true, -found) if symmetry.sign != 0 and symmetry.slope == 0.0 else np.full_like(as_is, np.inf)
+    def between(true: np.ndarray, found: np.ndarray) -> np.ndarray:
+        return cdist(true, found) if known is None else _distances_of_known(true, found, known, symmetry.homogeneous)
+
+    as_is = between(true, found)
+    turned = between(true, -found) if symmetry.sign != 0 and symmetry.slope == 0.0 else np.full_like(as_is, np.inf)
     rows, order = linear_sum_assignment(np.minimum(as_is, turned))
     return order, turned[rows, order] < as_is[rows, order]
+
+
+def _distances_of_known(true: np.ndarray, found: np.ndarray, known: np.ndarray, scaled: bool) -> np.ndarray:
+    """Distances ``(true, found)`` in what is known of each found neuron, over the norm of that; of nothing, 1."""
+    distances = np.ones((len(true), len(found)))
+    for j in np.flatnonzero(known.any(axis=1)):
+        one, others = found[j, known[j]], true[:, known[j]]
+        norm = np.linalg.norm(one)
+        if scaled:
+            others = others * (norm / _norms(others))[:, None]
+        distances[:, j] = np.linalg.norm(others - one, axis=1) / (norm if norm > 0 else 1.0)
+    return distances
 
 
 def _vectors(network: Network, layer: int) -> Float[np.ndarray, "hidden inputs"]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import jax
@@ -13,7 +14,7 @@ from expandcluster.activations import Activation
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.expand.population import Samples
 from expandcluster.identifiability import analyse, jacobians
-from expandcluster.networks import Network
+from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
 
 __all__ = ["LOOSE", "Determined", "by_layer", "canonical_parameters", "determined", "error_bars",
@@ -21,6 +22,9 @@ __all__ = ["LOOSE", "Determined", "by_layer", "canonical_parameters", "determine
 
 LOOSE = 1e-6  # share of a parameter, or an answer, along directions that are not determined, from which it is not
 _ROWS = 64  # inputs whose answers are looked at together
+_UNCHECKED = 1e-4  # of an answer's error is left in every direction of the outputs, at most, where nothing checks it
+_PROJECTIONS, _SUSPECT = 64, 0.8  # random ones that estimate leverages to 6%; share of the outputs' number from which
+_PASS = 2048  # inputs whose leverages are estimated together
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,9 +63,52 @@ class Determined:
             expected.append(self.variance * np.sum((slopes @ self.root) ** 2, axis=(1, 2)))
         return np.concatenate([np.zeros(0, bool), *known]), np.concatenate([np.zeros(0), *expected])
 
+    @in_float64
+    def unchecked(self, x: np.ndarray) -> np.ndarray:
+        """Which of the samples are explained whatever their answers are, as nothing else tells of what explains them.
+
+        Their leverage J_n (J'J)^+ J_n' is the identity. They make weights exact that are nearly right, but do not tell
+        whether they are: a kinked neuron may be on the wrong side for them. Leverages are estimated by random
+        projections (Drineas et al. 2012, Fast approximation of matrix coherence and statistical leverage), and computed
+        where they are large.
+
+        Args:
+            x: inputs ``(rows, inputs)`` of the samples.
+
+        Returns:
+            ``(rows,)``.
+        """
+        suspects = np.flatnonzero(self._leverage(x) >= _SUSPECT * self.network.sizes[-1])
+        least = [np.linalg.eigvalsh(changes @ changes.transpose(0, 2, 1))[:, 0] for changes in
+                 (rows / self.scale @ self.root for rows in jacobians(self.network, x[suspects], _ROWS))]
+        free = np.zeros(len(x), bool)
+        free[suspects] = np.concatenate([np.zeros(0), *least]) >= 1.0 - _UNCHECKED
+        return free
+
+    def _leverage(self, x: np.ndarray) -> np.ndarray:
+        """Traces of leverages ``(rows,)``, estimated."""
+        network = self.network
+        theta = flatten(network.weights, network.biases)
+        signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(self.root.shape[1], _PROJECTIONS))
+        directions = jnp.asarray((self.root @ signs).T / (np.sqrt(_PROJECTIONS) * self.scale))
+        parts = [_squared_changes(theta, directions, jnp.asarray(x[start : start + _PASS]), network.sizes,
+                                  network.activation) for start in range(0, len(x), _PASS)]
+        return np.concatenate([np.zeros(0), *map(np.asarray, parts)])
+
+
+@functools.partial(jax.jit, static_argnames=("sizes", "activation"))
+def _squared_changes(theta: jax.Array, directions: jax.Array, x: jax.Array, sizes: tuple[int, ...],
+                     activation: Activation) -> jax.Array:
+    """Squared changes of the answers to ``x (rows, inputs)``, summed over directions and outputs ``(rows,)``."""
+    def answers(theta: jax.Array) -> jax.Array:
+        return forward(*unflatten(theta, sizes), activation, x)
+
+    changes = jax.vmap(lambda v: jax.jvp(answers, (theta,), (v,))[1])(directions)
+    return jnp.sum(changes**2, axis=(0, 2))
+
 
 @in_float64
-def determined(network: Network, samples: Samples, noise: float = 0.0) -> Determined:
+def determined(network: Network, samples: Samples, noise: float = 0.0, *, checked: bool = False) -> Determined:
     """What samples determine of a network, from the singular values of its Jacobian.
 
     Args:
@@ -69,12 +116,16 @@ def determined(network: Network, samples: Samples, noise: float = 0.0) -> Determ
         samples: queries ``(samples, inputs)`` and answers.
         noise: standard deviation of the answers' errors relative to their spread; the residuals'
             own size is taken where it is larger.
+        checked: leave out samples that nothing checks, see :meth:`Determined.unchecked`.
     """
     found = analyse(network, samples.x)
     seen = ~found.null
-    return Determined(network, found.column, found.directions[found.null].T,
-                      (found.directions[seen] / found.values[seen, None]).T,
-                      variance_of_answers(network, samples, noise, len(found.theta)))
+    known = Determined(network, found.column, found.directions[found.null].T,
+                       (found.directions[seen] / found.values[seen, None]).T,
+                       variance_of_answers(network, samples, noise, len(found.theta)))
+    if checked and 0 < np.count_nonzero(free := known.unchecked(samples.x)) < len(free):
+        return determined(network, samples.take(~free), noise, checked=True)
+    return known
 
 
 @in_float64

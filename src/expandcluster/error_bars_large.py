@@ -10,6 +10,7 @@ coordinates along their principal axes.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import jax
@@ -21,6 +22,7 @@ from expandcluster.error_bars import LOOSE, Determined, by_layer, canonical_para
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.expand.normal_matrix import factorised, normal_matrix
 from expandcluster.expand.population import Samples
+from expandcluster.identifiability import jacobians
 from expandcluster.networks import Network
 from expandcluster.precision import in_float64
 from expandcluster.queries.coordinates import Coordinates
@@ -29,13 +31,13 @@ __all__ = ["determined_large", "large_error_bars"]
 
 _NULL = 1e-14  # eigenvalues of the scaled matrix below this share of the largest are zero
 _LEAST = 1e-15  # added to the diagonal of ones, and ten times more where rounding forbids a factorisation
-_BATCH = 128  # directions followed at once
+_BATCH, _ROWS = 128, 64  # directions followed at once, and inputs whose answers are left out at once
 _LOOKS, _BLOCK, _ROUNDS = 8, 32, 10  # for directions that the pivots did not show: how often, for how many, how closely
 
 
 @in_float64
 def determined_large(network: Network, samples: Samples, noise: float = 0.0) -> Determined:
-    """As :func:`expandcluster.error_bars.determined`, from J'J.
+    """As :func:`expandcluster.error_bars.determined`, from J'J, by samples that are checked.
 
     Args:
         network: at a minimum of the loss.
@@ -50,8 +52,17 @@ def determined_large(network: Network, samples: Samples, noise: float = 0.0) -> 
     matrix /= scale[:, None]
     matrix[dead] = matrix[:, dead] = 0.0
     null, root = _decomposed(matrix)
-    return Determined(network, scale, null, root,
-                      variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
+    known = Determined(network, scale, null, root,
+                       variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
+    while 0 < np.count_nonzero(free := known.unchecked(samples.x)) < len(free):
+        matrix -= known.null @ known.null.T
+        for rows in jacobians(network, samples.x[free], _ROWS):
+            slopes = (rows / scale).reshape(-1, len(scale))
+            matrix -= slopes.T @ slopes
+        samples = samples.take(~free)
+        null, root = _decomposed(matrix)
+        known = dataclasses.replace(known, null=null, root=root)
+    return known
 
 
 @in_float64

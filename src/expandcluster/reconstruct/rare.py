@@ -174,10 +174,14 @@ def _directions(fit: _Fit) -> np.ndarray:
         best = unit[np.argmax(alike)]
         if alike.max() < _LEAST_ROWS:
             break
-        mean = unit[unit @ best >= 1.0 - _PARALLEL].mean(axis=0)
-        found.append(mean / np.linalg.norm(mean))
+        found.append(_mean_direction(unit[unit @ best >= 1.0 - _PARALLEL]))
         unit = unit[unit @ found[-1] < 1.0 - _APART]
     return np.array(found).reshape(-1, fit.rest.shape[1])
+
+
+def _mean_direction(rests: np.ndarray) -> np.ndarray:
+    total = rests.sum(axis=0)
+    return np.asarray(total / np.linalg.norm(total))
 
 
 def _not_linear(directions: np.ndarray, fit: _Fit, samples: Samples) -> np.ndarray:
@@ -267,6 +271,10 @@ def with_mostly_off(network: Network, samples: Samples, off: np.ndarray) -> Netw
     for direction in off:
         rest = samples.y - network(samples.x)
         error = float(np.sqrt(np.median(np.sum(rest**2, axis=1))))
+        _, on, _ = _along(rest, direction, error)
+        if not len(on):
+            continue
+        direction = _mean_direction(rest[on])  # as exact as the network is now
         along, on, perhaps = _along(rest, direction, error)
         w = _smallest(inputs[on], along[on], inputs[~perhaps])
         if w is not None:
