@@ -71,6 +71,37 @@ def test_a_duplicated_neuron_is_undetermined():
     assert {"W2[0,2]", "W2[0,3]"} <= set(names) and "W2[0,0]" not in names
 
 
+def test_a_sample_that_nothing_checks_determines_nothing():
+    """Three answers to one sample tell three weights, whatever the answers are."""
+    network = random_teacher((4, 3, 3), "tanh", 0)
+    x = np.random.default_rng(0).normal(size=(300, 4))
+    x[:, 2] = 0.0
+    x[7, 2] = 1.0
+    samples = Samples(x, network(x))
+    all_told = determined(network, samples, 1e-16)
+    assert names_of_undetermined(error_bars(all_told)) == ()
+    assert np.flatnonzero(all_told.unchecked(x)).tolist() == [7]
+    checked = determined(network, samples, 1e-16, checked=True)
+    assert names_of_undetermined(error_bars(checked)) == ("W1[0,2]", "W1[1,2]", "W1[2,2]")
+    x[8, 2] = -1.0
+    assert names_of_undetermined(error_bars(determined(network, Samples(x, network(x)), 1e-16, checked=True))) == ()
+
+
+def test_with_kinks_a_sample_must_be_checked_by_more():
+    """Of three answers to a sample two tell weights of the neurons that are on, and one alone that no other is."""
+    network = random_teacher((4, 3, 3), "relu", 0)
+    x = np.random.default_rng(0).normal(size=(300, 4))
+    x[:, 2] = 0.0
+    on = np.flatnonzero(np.count_nonzero(network.hidden(x, 1), axis=1) == 2)[:1]
+    x[on, 2] = 1e-3
+    samples = Samples(x, network(x))
+    known = determined(network, samples, 1e-16)
+    assert not known.unchecked(x).any()
+    assert known.unchecked(x, halfway=True)[on].all()
+    found = error_bars(determined(network, samples, 1e-16, checked=True))
+    assert np.isnan(found[0][:, 2]).all() and not np.isnan(found[0][:, [0, 1, 3]]).all()
+
+
 GOOD = Certificate(1e-31, 1e-32, (), 1e-15, (), 4, 4)
 STUDENTS = Students((), np.zeros(4), 4, np.zeros(8), 0, 8)
 PROBE = Probe(1e-16, 1e-32, 1e-26, single=False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -17,13 +17,13 @@ from expandcluster.identifiability import analyse, jacobians
 from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
 
-__all__ = ["LOOSE", "Determined", "by_layer", "canonical_parameters", "determined", "error_bars",
+__all__ = ["LOOSE", "Determined", "by_checked", "by_layer", "canonical_parameters", "determined", "error_bars",
            "names_of_undetermined", "variance_of_answers"]
 
 LOOSE = 1e-6  # share of a parameter, or an answer, along directions that are not determined, from which it is not
 _ROWS = 64  # inputs whose answers are looked at together
 _UNCHECKED = 1e-4  # of an answer's error is left in every direction of the outputs, at most, where nothing checks it
-_PROJECTIONS, _SUSPECT = 64, 0.8  # random ones that estimate leverages to 6%; share of the outputs' number from which
+_PROJECTIONS, _SUSPECT = 64, 0.75  # random ones estimate leverages to 6%: a share that may be a whole
 _PASS = 2048  # inputs whose leverages are estimated together
 
 
@@ -64,36 +64,40 @@ class Determined:
         return np.concatenate([np.zeros(0, bool), *known]), np.concatenate([np.zeros(0), *expected])
 
     @in_float64
-    def unchecked(self, x: np.ndarray) -> np.ndarray:
+    def unchecked(self, x: np.ndarray, *, halfway: bool = False) -> np.ndarray:
         """Which of the samples are explained whatever their answers are, as nothing else tells of what explains them.
 
         Their leverage J_n (J'J)^+ J_n' is the identity. They make weights exact that are nearly right, but do not tell
-        whether they are: a kinked neuron may be on the wrong side for them. Leverages are estimated by random
-        projections (Drineas et al. 2012, Fast approximation of matrix coherence and statistical leverage), and computed
-        where they are large.
+        whether they are. Leverages are estimated by random projections (Drineas et al. 2012, Fast approximation of
+        matrix coherence and statistical leverage), and computed where they are large.
 
         Args:
             x: inputs ``(rows, inputs)`` of the samples.
+            halfway: also those whose leverage lies beyond the middle between the mean and the identity.
 
         Returns:
             ``(rows,)``.
         """
-        suspects = np.flatnonzero(self._leverage(x) >= _SUSPECT * self.network.sizes[-1])
-        least = [np.linalg.eigvalsh(changes @ changes.transpose(0, 2, 1))[:, 0] for changes in
-                 (rows / self.scale @ self.root for rows in jacobians(self.network, x[suspects], _ROWS))]
+        outputs = self.network.sizes[-1]
+        mean = (len(self.scale) - self.null.shape[1]) / max(len(x) * outputs, 1)
+        most = (1.0 + mean) / 2.0 if halfway else 1.0
+        suspects = np.flatnonzero(self._leverage(x) >= _SUSPECT * most)
+        leverages = [np.linalg.eigvalsh(changes @ changes.transpose(0, 2, 1)) for changes in
+                     (rows / self.scale @ self.root for rows in jacobians(self.network, x[suspects], _ROWS))]
+        exact = np.concatenate([np.zeros((0, outputs)), *leverages])
         free = np.zeros(len(x), bool)
-        free[suspects] = np.concatenate([np.zeros(0), *least]) >= 1.0 - _UNCHECKED
+        free[suspects] = (exact[:, 0] >= 1.0 - _UNCHECKED) | (exact.mean(axis=1) > most)
         return free
 
     def _leverage(self, x: np.ndarray) -> np.ndarray:
-        """Traces of leverages ``(rows,)``, estimated."""
+        """Of every sample, between 0 and 1, estimated: the mean over its answers."""
         network = self.network
         theta = flatten(network.weights, network.biases)
         signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(self.root.shape[1], _PROJECTIONS))
         directions = jnp.asarray((self.root @ signs).T / (np.sqrt(_PROJECTIONS) * self.scale))
         parts = [_squared_changes(theta, directions, jnp.asarray(x[start : start + _PASS]), network.sizes,
                                   network.activation) for start in range(0, len(x), _PASS)]
-        return np.concatenate([np.zeros(0), *map(np.asarray, parts)])
+        return np.concatenate([np.zeros(0), *map(np.asarray, parts)]) / network.sizes[-1]
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
@@ -123,8 +127,30 @@ def determined(network: Network, samples: Samples, noise: float = 0.0, *, checke
     known = Determined(network, found.column, found.directions[found.null].T,
                        (found.directions[seen] / found.values[seen, None]).T,
                        variance_of_answers(network, samples, noise, len(found.theta)))
-    if checked and 0 < np.count_nonzero(free := known.unchecked(samples.x)) < len(free):
-        return determined(network, samples.take(~free), noise, checked=True)
+    if not checked:
+        return known
+
+    def without(known: Determined, samples: Samples, free: np.ndarray) -> Determined:
+        return dataclasses.replace(determined(network, samples.take(~free), noise), variance=known.variance)
+
+    return by_checked(known, samples, without)
+
+
+def by_checked(known: Determined, samples: Samples,
+               without: Callable[[Determined, Samples, np.ndarray], Determined]) -> Determined:
+    """What is known without samples that nothing checks.
+
+    With kinks that is more of them: few samples may be explained by the wrong neurons, step by step from one that is
+    hardly checked to the next.
+
+    Args:
+        known: from all samples.
+        samples: all of them.
+        without: what is known if some of the samples ``(samples,)`` are left out.
+    """
+    kinked = known.network.activation.negative_slope is not None
+    while 0 < np.count_nonzero(free := known.unchecked(samples.x, halfway=kinked)) < len(free):
+        known, samples, kinked = without(known, samples, free), samples.take(~free), False
     return known
 
 
@@ -140,14 +166,42 @@ def error_bars(known: Determined, lasting: np.ndarray | None = None) -> tuple[np
         Arrays shaped as ``W_1, b_1, W_2, ...``, NaN for undetermined parameters.
     """
     network = known.network
+    theta = flatten(network.weights, network.biases)
 
-    def canonical_of(theta: jax.Array) -> jax.Array:
-        return canonical_parameters(*unflatten(theta, network.sizes), network.activation, lasting)
+    def slopes(function: Callable[..., jax.Array]) -> tuple[np.ndarray, np.ndarray]:
+        """Of what is made of weights and biases, by the scaled parameters; and which of it is not determined."""
+        made = jax.jacfwd(lambda t: function(*unflatten(t, network.sizes)).reshape(-1))
+        found = np.asarray(made(theta)) / known.scale
+        return found, np.linalg.norm(found @ known.null, axis=1) > LOOSE * np.linalg.norm(found, axis=1)
 
-    canonical = np.asarray(jax.jacfwd(canonical_of)(flatten(network.weights, network.biases))) / known.scale
+    if network.activation.symmetry.homogeneous:
+        lasting = known_weights(slopes(scaled_by_outgoing)[1].reshape(network.weights[0].shape), lasting)
+    canonical, loose = slopes(functools.partial(canonical_parameters, activation=network.activation, lasting=lasting))
     bars = np.sqrt(known.variance) * np.linalg.norm(canonical @ known.root, axis=1)
-    bars[np.linalg.norm(canonical @ known.null, axis=1) > LOOSE * np.linalg.norm(canonical, axis=1)] = np.nan
+    bars[loose] = np.nan
     return by_layer(bars, network.sizes)
+
+
+def scaled_by_outgoing(weights: list[jax.Array], biases: list[jax.Array]) -> jax.Array:
+    """Incoming weights of the first layer times the norm of the outgoing ones ``(hidden, inputs)``.
+
+    Each is determined or not whatever the others are, as those of norm 1 are not.
+    """
+    return weights[0] * jnp.linalg.norm(weights[1], axis=0)[:, None]
+
+
+def known_weights(loose: np.ndarray, lasting: np.ndarray | None) -> np.ndarray:
+    """Which weights make the norm of each neuron ``(hidden, inputs)``: those of lasting inputs that are determined.
+
+    All of lasting inputs where none is.
+
+    Args:
+        loose: which of them are not determined ``(hidden, inputs)``.
+        lasting: see :func:`canonical_parameters`.
+    """
+    every = np.ones_like(loose) if lasting is None else np.broadcast_to(lasting, loose.shape)
+    kept = every & ~loose
+    return np.where(kept.any(axis=1, keepdims=True), kept, every)
 
 
 def variance_of_answers(network: Network, samples: Samples, noise: float, determined: int) -> float:
@@ -178,8 +232,9 @@ def canonical_parameters(weights: list[jax.Array], biases: list[jax.Array], acti
         weights: one array ``(fan_out, fan_in)`` for each layer.
         biases: one array ``(fan_out,)`` for each layer.
         activation: of the hidden layers.
-        lasting: the inputs whose weights make the norm in the first layer ``(inputs,)``, ``None`` for all: where
-            some hardly vary, their weights are not determined, and no other would be if it was divided by them.
+        lasting: the inputs whose weights make the norm in the first layer ``(inputs,)``, or for each neuron its own
+            ``(hidden, inputs)``, ``None`` for all: where some hardly vary, their weights are not determined, and no
+            other would be if it was divided by them.
     """
     weights, biases = list(weights), list(biases)
     if activation.symmetry.homogeneous:

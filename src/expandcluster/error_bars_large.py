@@ -12,13 +12,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import cho_solve, eigh, lapack, solve_triangular
 
-from expandcluster.error_bars import LOOSE, Determined, by_layer, canonical_parameters, variance_of_answers
+from expandcluster.error_bars import (
+    LOOSE,
+    Determined,
+    by_checked,
+    by_layer,
+    canonical_parameters,
+    known_weights,
+    scaled_by_outgoing,
+    variance_of_answers,
+)
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.expand.normal_matrix import factorised, normal_matrix
 from expandcluster.expand.population import Samples
@@ -28,6 +38,8 @@ from expandcluster.precision import in_float64
 from expandcluster.queries.coordinates import Coordinates
 
 __all__ = ["determined_large", "large_error_bars"]
+
+Linear = Callable[[jax.Array], jax.Array]
 
 _NULL = 1e-14  # eigenvalues of the scaled matrix below this share of the largest are zero
 _LEAST = 1e-15  # added to the diagonal of ones, and ten times more where rounding forbids a factorisation
@@ -54,15 +66,17 @@ def determined_large(network: Network, samples: Samples, noise: float = 0.0) -> 
     null, root = _decomposed(matrix)
     known = Determined(network, scale, null, root,
                        variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
-    while 0 < np.count_nonzero(free := known.unchecked(samples.x)) < len(free):
+
+    def without(known: Determined, samples: Samples, free: np.ndarray) -> Determined:
+        nonlocal matrix
         matrix -= known.null @ known.null.T
         for rows in jacobians(network, samples.x[free], _ROWS):
             slopes = (rows / scale).reshape(-1, len(scale))
             matrix -= slopes.T @ slopes
-        samples = samples.take(~free)
         null, root = _decomposed(matrix)
-        known = dataclasses.replace(known, null=null, root=root)
-    return known
+        return dataclasses.replace(known, null=null, root=root)
+
+    return by_checked(known, samples, without)
 
 
 @in_float64
@@ -80,11 +94,9 @@ def large_error_bars(known: Determined, where: Coordinates, lasting: np.ndarray 
     """
     network = known.network
     theta = flatten(network.weights, network.biases)
-    canonical = functools.partial(_canonical, network, where, lasting)
-    follow = jax.jit(jax.vmap(lambda v: jax.jvp(canonical, (theta,), (v,))[1]))
 
-    def squares(directions: np.ndarray | None = None) -> np.ndarray:
-        """Squared changes of the canonical parameters along columns, in the scaled parameters, summed over these.
+    def squares(follow: Linear, directions: np.ndarray | None = None) -> np.ndarray:
+        """Squared changes along columns, in the scaled parameters, summed over these.
 
         Along each parameter in turn where no columns are given.
         """
@@ -95,9 +107,16 @@ def large_error_bars(known: Determined, where: Coordinates, lasting: np.ndarray 
             total += np.sum(np.asarray(follow(jnp.asarray(part))) ** 2, axis=0)
         return np.asarray(total)
 
-    bars = np.sqrt(known.variance * squares(known.root))
-    loose = squares(known.null) if known.null.size else 0.0
-    bars[np.sqrt(loose) > LOOSE * np.sqrt(squares())] = np.nan
+    def loose(follow: Linear) -> np.ndarray:
+        return np.asarray(np.sqrt(squares(follow, known.null)) > LOOSE * np.sqrt(squares(follow)))
+
+    if network.activation.symmetry.homogeneous:
+        weights = loose(_changes(scaled_by_outgoing, network, where))
+        lasting = known_weights(weights.reshape(network.sizes[1], -1), lasting)
+    follow = _changes(functools.partial(canonical_parameters, activation=network.activation, lasting=lasting), network,
+                      where)
+    bars = np.sqrt(known.variance * squares(follow, known.root))
+    bars[loose(follow)] = np.nan
     arrays = by_layer(bars, (len(where.unit), *network.sizes[1:]))
     _mark_outside(arrays, where)
     return arrays
@@ -161,8 +180,14 @@ def _mark_outside(arrays: tuple[np.ndarray, ...], where: Coordinates) -> None:
         arrays[1][:] = np.nan
 
 
-def _canonical(network: Network, where: Coordinates, lasting: np.ndarray | None, theta: jax.Array) -> jax.Array:
-    """Parameters on the teacher's inputs in canonical form."""
-    weights, biases = unflatten(theta, network.sizes)
-    weights[0], biases[0] = where.lift_layer(weights[0], biases[0])
-    return canonical_parameters(weights, biases, network.activation, lasting)
+def _changes(function: Callable[[list[jax.Array], list[jax.Array]], jax.Array], network: Network, where: Coordinates
+             ) -> Linear:
+    """Changes of what is made of weights and biases on the teacher's inputs, along parameters of the network's."""
+    theta = flatten(network.weights, network.biases)
+
+    def made(theta: jax.Array) -> jax.Array:
+        weights, biases = unflatten(theta, network.sizes)
+        weights[0], biases[0] = where.lift_layer(weights[0], biases[0])
+        return function(weights, biases).reshape(-1)
+
+    return jax.jit(jax.vmap(lambda v: jax.jvp(made, (theta,), (v,))[1]))

@@ -117,7 +117,7 @@ def test_error_bars_of_large_networks_are_those_of_small_ones(activation):
     noise, lasting = 1e-3, np.array([1, 1, 1, 0, 0, 0, 0, 1], bool)
     known = determined_large(where.lower(teacher), Samples(where.inside(x), teacher(x)), noise)
     bars = large_error_bars(known, where, lasting)
-    small = determined(teacher, Samples(x, teacher(x)), noise)
+    small = determined(teacher, Samples(x, teacher(x)), noise, checked=True)
     exact = error_bars(small, lasting)
     assert [b.shape for b in bars] == [b.shape for b in exact]
     for found, true in zip(bars, exact, strict=True):
