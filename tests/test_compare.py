@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from expandcluster.activations import Activation, get_activation
 from expandcluster.compare import compare
+from expandcluster.error_bars import names_of_undetermined
 from expandcluster.errors import BadInput
 from expandcluster.networks import Network, random_population
-from expandcluster.results import Recovery, Verdict
+from expandcluster.results import Certificate, Recovery, Verdict
 from expandcluster.symmetry_moves import permute, reflect, rescale
 
 ACTIVATIONS = [get_activation(a) for a in
@@ -228,3 +229,20 @@ def test_what_cannot_be_compared_is_refused(case: str) -> None:
 def test_tolerance_must_be_a_number_from_zero_up(tolerance: float) -> None:
     with pytest.raises(BadInput, match="tolerance"):
         compare(TRUTH, TRUTH, tolerance=tolerance)
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_neurons_are_matched_by_what_is_determined(activation: str) -> None:
+    """Weights of an input that never varied may be anything, and larger than all others."""
+    rng = np.random.default_rng(0)
+    truth = _network([5, 6, 3], activation)
+    anything = truth.weights[0].copy()
+    anything[:, 4] = 1e3 * rng.normal(size=6)
+    found, _ = _copy(Network((anything, truth.weights[1]), truth.biases, truth.activation), 1)
+    bars = tuple(np.full(a.shape, 1e-15) for a in found.arrays)
+    bars[0][:, 4] = np.nan
+    certificate = Certificate(0.0, 0.0, bars, 1e-15, names_of_undetermined(bars), 4, 4)
+    recovery = Recovery(network=found, verdict=Verdict.UNDETERMINED, relative_loss=0.0, noise_floor=0.0, queries=1,
+                        seconds=0.0, certificate=certificate, layers=(), losses=np.zeros(1), seed=0, timings={})
+    result = compare(recovery, truth)
+    assert result.determined_error <= 1e-12 < result.max_parameter_error
