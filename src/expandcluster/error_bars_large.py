@@ -32,7 +32,6 @@ from expandcluster.error_bars import (
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.expand.normal_matrix import factorised, normal_matrix
 from expandcluster.expand.population import Samples
-from expandcluster.identifiability import jacobians
 from expandcluster.networks import Network
 from expandcluster.precision import in_float64
 from expandcluster.queries.coordinates import Coordinates
@@ -43,7 +42,7 @@ Linear = Callable[[jax.Array], jax.Array]
 
 _NULL = 1e-14  # eigenvalues of the scaled matrix below this share of the largest are zero
 _LEAST = 1e-15  # added to the diagonal of ones, and ten times more where rounding forbids a factorisation
-_BATCH, _ROWS = 128, 64  # directions followed at once, and inputs whose answers are left out at once
+_BATCH = 128  # directions followed at once
 _LOOKS, _BLOCK, _ROUNDS = 8, 32, 10  # for directions that the pivots did not show: how often, for how many, how closely
 
 
@@ -56,27 +55,27 @@ def determined_large(network: Network, samples: Samples, noise: float = 0.0) -> 
         samples: queries ``(samples, inputs)`` and answers.
         noise: standard deviation of the answers' errors relative to their spread.
     """
-    matrix = normal_matrix(network, samples.x)
+    scale, null, root = _decomposed_at(network, samples.x)
+    known = Determined(network, scale, null, root,
+                       variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
+
+    def without(known: Determined, samples: Samples, free: np.ndarray) -> Determined:
+        scale, null, root = _decomposed_at(network, samples.x[~free])
+        return dataclasses.replace(known, scale=scale, null=null, root=root)
+
+    return by_checked(known, samples, without)
+
+
+def _decomposed_at(network: Network, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scale of the parameters, null space and root of J'J at ``x (samples, inputs)``, see :class:`Determined`."""
+    matrix = normal_matrix(network, x)
     scale = np.sqrt(np.diag(matrix))
     dead = scale <= 1e-13 * scale.max()
     scale[dead] = 1.0
     matrix /= scale
     matrix /= scale[:, None]
     matrix[dead] = matrix[:, dead] = 0.0
-    null, root = _decomposed(matrix)
-    known = Determined(network, scale, null, root,
-                       variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
-
-    def without(known: Determined, samples: Samples, free: np.ndarray) -> Determined:
-        nonlocal matrix
-        matrix -= known.null @ known.null.T
-        for rows in jacobians(network, samples.x[free], _ROWS):
-            slopes = (rows / scale).reshape(-1, len(scale))
-            matrix -= slopes.T @ slopes
-        null, root = _decomposed(matrix)
-        return dataclasses.replace(known, null=null, root=root)
-
-    return by_checked(known, samples, without)
+    return (scale, *_decomposed(matrix))
 
 
 @in_float64
