@@ -58,7 +58,7 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
         bars = _lifted_bars(lifted, network, error_bars(determined(network, samples, noise)),
                             source.coordinates.center)
     elif large:
-        known = determined_large(network, samples, noise) if may_polish(network) else None
+        known = determined_large(network, samples, noise, checked=given) if may_polish(network) else None
         bars = _no_bars(lifted.network) if known is None else large_error_bars(known, source.coordinates, lasting)
     else:
         samples = source.full(lifted.tuned) if lifted.tuned else _outside(samples, source.coordinates)

@@ -95,11 +95,11 @@ def compare(network: Network | Recovery, truth: Network, *, tolerance: float = 1
     permutations: tuple[tuple[int, ...], ...] = ()
     aligned: Network | None = None
     if sizes_match:
-        bars = _bars(network, recovered)
-        aligned, permutations = _align(unit_norm(recovered), canonical, bars)
+        known = _known(network, recovered)
+        aligned, permutations = _align(unit_norm(recovered), canonical, known)
         error = determined = _largest_difference(aligned, canonical)
-        if bars is not None:
-            determined = _determined_difference(aligned, canonical, bars, permutations)
+        if known is not None:
+            determined = _determined_difference(aligned, canonical, known)
     return Comparison(
         sizes=recovered.sizes,
         true_sizes=truth.sizes,
@@ -164,21 +164,21 @@ def _check(recovered: Network, truth: Network, tolerance: float) -> None:
         raise BadInput("tolerance", got=str(tolerance), expected="a number from 0 up", remedy="The usual one is 1e-8.")
 
 
-def _align(network: Network, truth: Network, bars: tuple[np.ndarray, ...] | None
+def _align(network: Network, truth: Network, known: list[np.ndarray] | None
            ) -> tuple[Network, tuple[tuple[int, ...], ...]]:
     """``network`` in the order and signs of ``truth``, and the permutation of each hidden layer.
 
-    Where there are error bars, neurons are matched by what has one.
+    Where it is known which parameters are determined, neurons are matched by these, and ``known`` is put into their
+    order.
     """
-    permutations: list[tuple[int, ...]] = []
+    permutations = []
     for layer in range(1, len(truth.weights)):
-        found, true = _vectors(network, layer), _vectors(truth, layer)
-        known = None
-        if bars is not None:
-            weights, biases = (~np.isnan(b) for b in bars[2 * layer - 2 : 2 * layer])
-            known = np.column_stack([weights[:, list(permutations[-1])] if permutations else weights, biases])
-        order, flipped = _match(found, true, truth.activation.symmetry, known)
+        at = 2 * (layer - 1)
+        seen = None if known is None else np.column_stack(known[at : at + 2])
+        order, flipped = _match(_vectors(network, layer), _vectors(truth, layer), truth.activation.symmetry, seen)
         network = permute(network, layer, order)
+        if known is not None:
+            known[at : at + 3] = known[at][order], known[at + 1][order], known[at + 2][:, order]
         if flipped.any():
             network = reflect(network, layer, np.flatnonzero(flipped))
         permutations.append(tuple(order.tolist()))
@@ -222,20 +222,15 @@ def _largest_difference(network: Network, truth: Network) -> float:
     return difference / largest if largest > 0 else (0.0 if difference == 0 else math.inf)
 
 
-def _bars(recovery: object, network: Network) -> tuple[np.ndarray, ...] | None:
-    """Error bars shaped as ``W_1, b_1, W_2, ...`` where some parameters of the recovered network have none."""
+def _known(recovery: object, network: Network) -> list[np.ndarray] | None:
+    """Which parameters have an error bar, as ``W_1, b_1, W_2, ...``, where some of the recovered network have none."""
     bars = getattr(getattr(recovery, "certificate", None), "error_bars", ())
     fits = [b.shape for b in bars] == [a.shape for a in network.arrays]
-    return tuple(bars) if fits and any(np.isnan(b).any() for b in bars) else None
+    return [~np.isnan(b) for b in bars] if fits and any(np.isnan(b).any() for b in bars) else None
 
 
-def _determined_difference(network: Network, truth: Network, bars: tuple[np.ndarray, ...],
-                           permutations: tuple[tuple[int, ...], ...]) -> float:
+def _determined_difference(network: Network, truth: Network, known: list[np.ndarray]) -> float:
     """Largest difference of the parameters that have an error bar, over the largest of them; infinite without any."""
-    known = [~np.isnan(b) for b in bars]
-    for layer, order in enumerate(permutations):
-        known[2 * layer], known[2 * layer + 1] = known[2 * layer][list(order)], known[2 * layer + 1][list(order)]
-        known[2 * layer + 2] = known[2 * layer + 2][:, list(order)]
     if truth.activation.symmetry.homogeneous:
         network, truth = (rescale(n, 1, 1.0 / _norms(n.weights[0] * known[0])) for n in (network, truth))
     found, true = network.arrays, truth.arrays

@@ -122,35 +122,31 @@ def determined(network: Network, samples: Samples, noise: float = 0.0, *, checke
             own size is taken where it is larger.
         checked: leave out samples that nothing checks, see :meth:`Determined.unchecked`.
     """
-    found = analyse(network, samples.x)
-    seen = ~found.null
-    known = Determined(network, found.column, found.directions[found.null].T,
-                       (found.directions[seen] / found.values[seen, None]).T,
-                       variance_of_answers(network, samples, noise, len(found.theta)))
-    if not checked:
-        return known
+    def tell(samples: Samples) -> Determined:
+        found = analyse(network, samples.x)
+        seen = ~found.null
+        return Determined(network, found.column, found.directions[found.null].T,
+                          (found.directions[seen] / found.values[seen, None]).T,
+                          variance_of_answers(network, samples, noise, len(found.theta)))
 
-    def without(known: Determined, samples: Samples, free: np.ndarray) -> Determined:
-        return dataclasses.replace(determined(network, samples.take(~free), noise), variance=known.variance)
-
-    return by_checked(known, samples, without)
+    return by_checked(tell, samples) if checked else tell(samples)
 
 
-def by_checked(known: Determined, samples: Samples,
-               without: Callable[[Determined, Samples, np.ndarray], Determined]) -> Determined:
-    """What is known without samples that nothing checks.
+def by_checked(tell: Callable[[Samples], Determined], samples: Samples) -> Determined:
+    """What is known without samples that nothing checks; the variance is that of all.
 
     With kinks that is more of them: few samples may be explained by the wrong neurons, step by step from one that is
     hardly checked to the next.
 
     Args:
-        known: from all samples.
+        tell: what samples determine.
         samples: all of them.
-        without: what is known if some of the samples ``(samples,)`` are left out.
     """
-    kinked = known.network.activation.negative_slope is not None
+    known = tell(samples)
+    variance, kinked = known.variance, known.network.activation.negative_slope is not None
     while 0 < np.count_nonzero(free := known.unchecked(samples.x, halfway=kinked)) < len(free):
-        known, samples, kinked = without(known, samples, free), samples.take(~free), False
+        samples, kinked = samples.take(~free), False
+        known = dataclasses.replace(tell(samples), variance=variance)
     return known
 
 

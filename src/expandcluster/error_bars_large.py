@@ -10,7 +10,6 @@ coordinates along their principal axes.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable
 
@@ -47,35 +46,28 @@ _LOOKS, _BLOCK, _ROUNDS = 8, 32, 10  # for directions that the pivots did not sh
 
 
 @in_float64
-def determined_large(network: Network, samples: Samples, noise: float = 0.0) -> Determined:
-    """As :func:`expandcluster.error_bars.determined`, from J'J, by samples that are checked.
+def determined_large(network: Network, samples: Samples, noise: float = 0.0, *, checked: bool = False) -> Determined:
+    """As :func:`expandcluster.error_bars.determined`, from J'J.
 
     Args:
         network: at a minimum of the loss.
         samples: queries ``(samples, inputs)`` and answers.
         noise: standard deviation of the answers' errors relative to their spread.
+        checked: leave out samples that nothing checks.
     """
-    scale, null, root = _decomposed_at(network, samples.x)
-    known = Determined(network, scale, null, root,
-                       variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
+    def tell(samples: Samples) -> Determined:
+        matrix = normal_matrix(network, samples.x)
+        scale = np.sqrt(np.diag(matrix))
+        dead = scale <= 1e-13 * scale.max()
+        scale[dead] = 1.0
+        matrix /= scale
+        matrix /= scale[:, None]
+        matrix[dead] = matrix[:, dead] = 0.0
+        null, root = _decomposed(matrix)
+        return Determined(network, scale, null, root,
+                          variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
 
-    def without(known: Determined, samples: Samples, free: np.ndarray) -> Determined:
-        scale, null, root = _decomposed_at(network, samples.x[~free])
-        return dataclasses.replace(known, scale=scale, null=null, root=root)
-
-    return by_checked(known, samples, without)
-
-
-def _decomposed_at(network: Network, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Scale of the parameters, null space and root of J'J at ``x (samples, inputs)``, see :class:`Determined`."""
-    matrix = normal_matrix(network, x)
-    scale = np.sqrt(np.diag(matrix))
-    dead = scale <= 1e-13 * scale.max()
-    scale[dead] = 1.0
-    matrix /= scale
-    matrix /= scale[:, None]
-    matrix[dead] = matrix[:, dead] = 0.0
-    return (scale, *_decomposed(matrix))
+    return by_checked(tell, samples) if checked else tell(samples)
 
 
 @in_float64
@@ -91,8 +83,7 @@ def large_error_bars(known: Determined, where: Coordinates, lasting: np.ndarray 
     Returns:
         Arrays shaped as ``W_1, b_1, W_2, ...``, NaN for undetermined parameters.
     """
-    network = known.network
-    theta = flatten(network.weights, network.biases)
+    network, parameters = known.network, len(known.scale)
 
     def squares(follow: Linear, directions: np.ndarray | None = None) -> np.ndarray:
         """Squared changes along columns, in the scaled parameters, summed over these.
@@ -100,8 +91,8 @@ def large_error_bars(known: Determined, where: Coordinates, lasting: np.ndarray 
         Along each parameter in turn where no columns are given.
         """
         total = 0.0
-        for start in range(0, len(theta) if directions is None else directions.shape[1], _BATCH):
-            part = np.eye(len(theta), _BATCH, -start) if directions is None else directions[:, start : start + _BATCH]
+        for start in range(0, parameters if directions is None else directions.shape[1], _BATCH):
+            part = np.eye(parameters, _BATCH, -start) if directions is None else directions[:, start : start + _BATCH]
             part = np.pad(part.T / known.scale, ((0, _BATCH - part.shape[1]), (0, 0)))  # one size, so one program
             total += np.sum(np.asarray(follow(jnp.asarray(part))) ** 2, axis=0)
         return np.asarray(total)

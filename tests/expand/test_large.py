@@ -115,7 +115,7 @@ def test_error_bars_of_large_networks_are_those_of_small_ones(activation):
     x = images(400)
     where = Coordinates.of_rows(x)
     noise, lasting = 1e-3, np.array([1, 1, 1, 0, 0, 0, 0, 1], bool)
-    known = determined_large(where.lower(teacher), Samples(where.inside(x), teacher(x)), noise)
+    known = determined_large(where.lower(teacher), Samples(where.inside(x), teacher(x)), noise, checked=True)
     bars = large_error_bars(known, where, lasting)
     small = determined(teacher, Samples(x, teacher(x)), noise, checked=True)
     exact = error_bars(small, lasting)

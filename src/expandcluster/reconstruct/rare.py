@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import nnls
@@ -33,7 +34,7 @@ _MIXED = 1e-2  # of rests that are one neuron's, and errors of others
 _LEAST_ROWS = 5  # parallel rests that are no coincidence
 _LINEAR = 0.01  # of their squares is left, at most, of rests that a linear map explains
 _EXPLAINED = 0.8  # of the rests' spread may be left where the linear map tells the neuron
-_ROUNDS, _DONE, _WORTH = 5, 1e-12, 0.5
+_ROUNDS, _DONE, _WORTH = 4, 1e-12, 0.5
 _BELIEVED, _OPEN = 1e-9, 0.005  # as _NEAR, and share of answers that known neurons miss: what is left tells all
 _NO_MAP = 2.0  # spread of a linear map, over the size of the rests, up to which it is none
 _SURE, _PERHAPS = (100.0, 0.05), (10.0, 0.3)  # times the median error at least, and share of another direction at most
@@ -55,14 +56,16 @@ def with_rare_neurons(network: Network, samples: Samples) -> tuple[Network, np.n
     if (slope is None or len(network.weights) != 2 or network.sizes[-1] < _LEAST_OUTPUTS
             or samples.relative_loss(network(samples.x)) <= max(samples.floor, _DONE)):
         return network, none
-    known, fit, stuck = network, _fit_most(network, samples), False
+    known, fit = network, _fit_most(network, samples)
+    found = _with_missing(known, samples, fit)
     for _ in range(_ROUNDS):
-        found, sure = _with_missing(known, samples, fit)
-        if sure or stuck or (better := _refined(known, samples, fit)) is None:
+        if (found and found.sure) or (better := _refined(known, samples, fit)) is None:
             break
         before, known, fit = fit.error, better, _fit_most(better, samples)
-        stuck = fit.error > _WORTH * before
-    return found or (network, none)
+        found = _with_missing(known, samples, fit)
+        if fit.error > _WORTH * before:
+            break
+    return (found.network, found.off) if found else (network, none)
 
 
 def explained_by(off: np.ndarray, network: Network, samples: Samples) -> np.ndarray:
@@ -73,6 +76,20 @@ def explained_by(off: np.ndarray, network: Network, samples: Samples) -> np.ndar
     for direction in off:
         found |= _along(rest, direction, error)[2]
     return found
+
+
+class _Found(NamedTuple):
+    """A network with neurons that it lacked.
+
+    Attributes:
+        network: with those that the linear map tells.
+        off: outgoing weights, of norm 1, of those that it lacks still ``(neurons, outputs)``.
+        sure: whether training it on would tell nothing else.
+    """
+
+    network: Network
+    off: np.ndarray
+    sure: bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,17 +164,17 @@ def _refined(network: Network, samples: Samples, fit: _Fit) -> Network | None:
     return Network((better[:, :-1], network.weights[1]), (better[:, -1], network.biases[1]), network.activation)
 
 
-def _with_missing(network: Network, samples: Samples, fit: _Fit) -> tuple[tuple[Network, np.ndarray] | None, bool]:
-    """The network with missing neurons, and the directions of those that remain so; and whether that is sure."""
+def _with_missing(network: Network, samples: Samples, fit: _Fit) -> _Found | None:
+    """The network with the missing neurons, if what is left of the answers tells any."""
     unit = samples.total_variance / len(samples.x)
     if fit.error**2 > _NEAR * unit:
-        return None, False
+        return None
     directions = _not_linear(_directions(fit), fit, samples)
     if not 0 < len(directions) <= network.sizes[-1] - 2:
-        return None, False
+        return None
     found = _from_linear_map(network, samples, fit, directions)
     told = fit.error**2 <= _BELIEVED * unit and np.mean(fit.known & ~fit.explained) <= _OPEN
-    return found and found[:2], bool(found and found[2] and told)
+    return found and found._replace(sure=bool(found.sure and told))
 
 
 def _directions(fit: _Fit) -> np.ndarray:
@@ -208,11 +225,10 @@ def _inputs(x: np.ndarray) -> np.ndarray:
     return np.concatenate([Coordinates.by_spread(x).inside(x), np.ones((len(x), 1))], axis=1)
 
 
-def _from_linear_map(network: Network, samples: Samples, fit: _Fit, directions: np.ndarray
-                     ) -> tuple[Network, np.ndarray, bool] | None:
-    """The network with right signs and the neurons that the linear map tells; and the directions of those it does not.
+def _from_linear_map(network: Network, samples: Samples, fit: _Fit, directions: np.ndarray) -> _Found | None:
+    """The network with right signs and the neurons that the linear map tells; sure if it tells nothing of the others.
 
-    Also whether it tells nothing of these: such a map that tells of no neuron is still in error.
+    A map that is there and tells of no neuron is still in error.
 
     Across all missing directions the linear map is what wrong signs of the known neurons leave behind. ``None`` where
     a leaky neuron is not told.
@@ -236,8 +252,8 @@ def _from_linear_map(network: Network, samples: Samples, fit: _Fit, directions: 
     larger = Network((first, outgoing), (bias, np.zeros(len(outgoing))), act)
     nothing = [np.std((samples.x @ w)[fit.explained]) <= _NO_MAP * np.sqrt(np.mean(along[rows] ** 2))
                for w, (along, rows, _) in zip(weights, rests, strict=True)]
-    return (Network(larger.weights, (bias, np.median(samples.y - larger(samples.x), axis=0)), act), directions[~seen],
-            bool(np.all(seen | nothing)))
+    return _Found(Network(larger.weights, (bias, np.median(samples.y - larger(samples.x), axis=0)), act),
+                  directions[~seen], bool(np.all(seen | nothing)))
 
 
 def _neuron(along: np.ndarray, rows: np.ndarray, z: np.ndarray, linear: np.ndarray, low: float
