@@ -12,6 +12,7 @@ from expandcluster.expand.expand import Students
 from expandcluster.expand.levenberg_marquardt import fits
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
+from expandcluster.open_kinks import explained_by_open_kinks
 from expandcluster.queries.coordinates import Coordinates
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import Source
@@ -29,6 +30,7 @@ _SURE = 5.0  # standard deviations that must fit into the tolerance
 _DRAWS, _UNLUCKY, _MOST_EXPLAINED = 4, 10.0, 1e-6  # of errors of lifted weights: what they may explain
 _LARGE = 3000  # parameters of a network behind given inputs whose Jacobian is not decomposed
 _LASTING = 0.05  # spread of an input, over the largest, that makes its weights part of a neuron's norm
+_FEW = 0.05  # of the answers, at most, may be wrong since a neuron is off there
 _CHECK, _FAR = 600, 200  # held-out samples where students learn, and far from there
 
 
@@ -132,9 +134,14 @@ def _given_loss(known: Determined, samples: Samples) -> tuple[float, float, int]
     """Relative loss on given inputs that were held out or set aside, what error bars explain of it, and how many of
     them tell nothing.
 
-    The answer to an image with a pixel that no other uses depends on weights that nothing determines.
+    The answer to an image with a pixel that no other uses depends on weights that nothing determines. Of an image whose
+    answer is wrong that may also be so where a neuron is off; as long as there are few.
     """
     can_tell, expected = known.of_answers(samples.x)
+    at = np.flatnonzero(can_tell)
+    open_ = explained_by_open_kinks(known, samples.x[at], samples.y[at] - known.network(samples.x[at]))
+    if np.count_nonzero(open_) <= _FEW * len(samples.x):
+        can_tell[at[open_]] = False
     told = Samples(samples.x[can_tell], samples.y[can_tell], samples.floor)
     if not len(told.x):
         return np.inf, 0.0, len(can_tell)

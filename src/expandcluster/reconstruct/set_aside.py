@@ -79,8 +79,8 @@ def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train,
         if left >= best:
             break
         best, found = left, network
-        if not left[1]:
-            break
+        if not left[1] or (not left[0] and far is not near):
+            break  # few answers are not worth the minutes that another cycle of a large network takes
     return found, steps
 
 
