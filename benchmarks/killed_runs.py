@@ -6,6 +6,7 @@ killed (SIGKILL) at random moments and started again, until it ends. Undisturbed
 
 from __future__ import annotations
 
+import argparse
 import json
 import random
 import subprocess
@@ -84,4 +85,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     main()

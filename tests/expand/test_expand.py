@@ -62,8 +62,13 @@ def test_a_budget_may_end_before_students_are_wide_enough(queries, ends_early):
 
 @pytest.mark.parametrize(("hidden_layers", "outputs", "first"), [(1, 1, 32), (1, 4, 20), (2, 10, 32)])
 def test_the_first_width_follows_the_row_space(hidden_layers, outputs, first):
-    widths = widths_for(ExpandOptions(), 16, hidden_layers, outputs)
+    widths = widths_for(ExpandOptions(), 16, hidden_layers, outputs, 16)
     assert widths[0] == first and all(w >= 1.5 * first for w in widths[1:])
+
+
+@pytest.mark.parametrize(("inputs", "first"), [(20, 4), (784, 16)])
+def test_narrow_students_of_hundreds_of_inputs_are_left_out(inputs, first):
+    assert widths_for(ExpandOptions(), None, 1, 10, inputs)[0] == first
 
 
 @pytest.mark.parametrize(("activation", "agree"), [("tanh", 2), ("relu", 3)])

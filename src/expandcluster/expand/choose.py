@@ -94,7 +94,8 @@ def choose(source: Source, activations: Sequence[Activation], depths: Sequence[i
     given = options.expand
     look = dataclasses.replace(_LOOK, widths=given.widths, effort=given.effort, rho=given.rho)
     trial = dataclasses.replace(options, expand=look)
-    widths = max(len(widths_for(look, rows.rank, depth, source.teacher.outputs)) for depth in depths)
+    inputs, outputs = source.coordinates.size, source.teacher.outputs
+    widths = max(len(widths_for(look, rows.rank, depth, outputs, inputs)) for depth in depths)
 
     def race(place: int, depth: int, activations: Sequence[Activation] = activations) -> bool:
         for activation in activations:

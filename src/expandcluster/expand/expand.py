@@ -111,9 +111,7 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     deep = hidden_layers > 1  # shallow students get there without the smooth path
     sizes: tuple[int, ...] = ()
     out_of_budget = False
-    widths = widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs)
-    if not fits((pool.inputs, *[widths[0]] * hidden_layers, source.teacher.outputs)):
-        widths = [w for w in widths if w >= _NARROWEST] or widths
+    widths = widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs, pool.inputs)
     for wave, width in enumerate(widths):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
         samples = samples_for(source, sizes)
@@ -143,7 +141,7 @@ def quick_look(source: Source, activation: Activation, hidden_layers: int, place
     """One wave of students of the width at ``place`` in the width search; ``None`` where it would not be trained."""
     waves = options.expand
     pool = _Pool(source, activation, silent, keep_all=False, least=rows.rank or 1, smallest_wanted=True)
-    widths = widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs)
+    widths = widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs, pool.inputs)
     if place >= len(widths):
         return None
     sizes = (pool.inputs, *[widths[place]] * hidden_layers, source.teacher.outputs)
@@ -225,10 +223,14 @@ def clustered_unpruned(activation: Activation, sizes: Sequence[int]) -> bool:
     return activation.negative_slope is not None and len(sizes) == 3
 
 
-def widths_for(options: ExpandOptions, rank: int | None, hidden_layers: int, outputs: int) -> list[int]:
-    """Hidden widths tried one after the other; where the first layer's rank is known it says where to start."""
+def widths_for(options: ExpandOptions, rank: int | None, hidden_layers: int, outputs: int, inputs: int) -> list[int]:
+    """Hidden widths tried one after the other; where the first layer's rank is known it says where to start.
+
+    Where even the narrowest students are too large for exact steps, narrow ones are left out.
+    """
     if rank is None:
-        return list(options.widths)
+        large = not fits((inputs, *[options.widths[0]] * hidden_layers, outputs))
+        return [w for w in options.widths if not large or w >= _NARROWEST] or list(options.widths)
     excess = (options.rho - 1.0) * (_LITTLE if hidden_layers == 1 and outputs >= _MANY else 1.0)
     first = max(math.ceil((1.0 + excess) * rank), rank + 2)
     return [first, *(w for w in options.widths if w >= 1.5 * first)]
