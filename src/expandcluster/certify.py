@@ -8,6 +8,7 @@ import numpy as np
 
 from expandcluster.error_bars import Determined, determined, error_bars, names_of_undetermined
 from expandcluster.error_bars_large import determined_large, large_error_bars
+from expandcluster.error_bars_sampled import determined_sampled
 from expandcluster.expand.expand import Students
 from expandcluster.expand.levenberg_marquardt import fits
 from expandcluster.expand.population import Samples
@@ -60,8 +61,9 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
         bars = _lifted_bars(lifted, network, error_bars(determined(network, samples, noise)),
                             source.coordinates.center)
     elif large:
-        known = determined_large(network, samples, noise, checked=given) if may_polish(network) else None
-        bars = _no_bars(lifted.network) if known is None else large_error_bars(known, source.coordinates, lasting)
+        tell = determined_large if may_polish(network) else determined_sampled
+        known = tell(network, samples, noise, checked=given)
+        bars = large_error_bars(known, source.coordinates, lasting)
     else:
         samples = source.full(lifted.tuned) if lifted.tuned else _outside(samples, source.coordinates)
         doubtful = _outside(doubtful, source.coordinates)
@@ -92,11 +94,6 @@ def _outside(samples: Samples, where: Coordinates) -> Samples:
 def _joined(samples: Samples, others: Samples) -> Samples:
     return dataclasses.replace(samples, x=np.concatenate([samples.x, others.x]),
                                y=np.concatenate([samples.y, others.y]))
-
-
-def _no_bars(network: Network) -> tuple[np.ndarray, ...]:
-    """For a network too large to know what samples determine of it: nothing is called determined."""
-    return tuple(np.full(a.shape, np.nan) for a in network.arrays)
 
 
 def _lasting(x: np.ndarray, where: Coordinates) -> np.ndarray:

@@ -37,6 +37,7 @@ class Determined:
         null: orthonormal columns ``(parameters, directions)`` along which no answer changes, in scaled parameters.
         root: columns ``(parameters, ...)`` whose outer products add up to the inverse of J'J on all others.
         variance: of one answer.
+        sampled: whether ``null`` and ``root`` are random samples, of whose outer products these are the mean.
     """
 
     network: Network
@@ -44,6 +45,7 @@ class Determined:
     null: np.ndarray
     root: np.ndarray
     variance: float
+    sampled: bool = False
 
     @in_float64
     def of_answers(self, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -69,7 +71,7 @@ class Determined:
 
         Their leverage J_n (J'J)^+ J_n' is the identity. They make weights exact that are nearly right, but do not tell
         whether they are. Leverages are estimated by random projections (Drineas et al. 2012, Fast approximation of
-        matrix coherence and statistical leverage), and computed where they are large.
+        matrix coherence and statistical leverage), and computed where they are large, if more than samples is known.
 
         Args:
             x: inputs ``(rows, inputs)`` of the samples.
@@ -79,9 +81,11 @@ class Determined:
             ``(rows,)``.
         """
         outputs = self.network.sizes[-1]
-        mean = (len(self.scale) - self.null.shape[1]) / max(len(x) * outputs, 1)
+        mean = (len(self.scale) - (0 if self.sampled else self.null.shape[1])) / max(len(x) * outputs, 1)
         most = (1.0 + mean) / 2.0 if halfway else 1.0
         suspects = np.flatnonzero(self._leverage(x) >= _SUSPECT * most)
+        if self.sampled:
+            return np.isin(np.arange(len(x)), suspects)
         leverages = [np.linalg.eigvalsh(changes @ changes.transpose(0, 2, 1)) for changes in
                      (rows / self.scale @ self.root for rows in jacobians(self.network, x[suspects], _ROWS))]
         exact = np.concatenate([np.zeros((0, outputs)), *leverages])

@@ -85,20 +85,20 @@ def large_error_bars(known: Determined, where: Coordinates, lasting: np.ndarray 
     """
     network, parameters = known.network, len(known.scale)
 
-    def squares(follow: Linear, directions: np.ndarray | None = None) -> np.ndarray:
-        """Squared changes along columns, in the scaled parameters, summed over these.
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(parameters, _BATCH)) / np.sqrt(_BATCH)
 
-        Along each parameter in turn where no columns are given.
-        """
-        total = 0.0
-        for start in range(0, parameters if directions is None else directions.shape[1], _BATCH):
-            part = np.eye(parameters, _BATCH, -start) if directions is None else directions[:, start : start + _BATCH]
+    def squares(follow: Linear, directions: np.ndarray) -> np.ndarray:
+        """Squared changes along columns, in the scaled parameters, summed over these."""
+        total = np.zeros(())
+        for start in range(0, directions.shape[1], _BATCH):
+            part = directions[:, start : start + _BATCH]
             part = np.pad(part.T / known.scale, ((0, _BATCH - part.shape[1]), (0, 0)))  # one size, so one program
-            total += np.sum(np.asarray(follow(jnp.asarray(part))) ** 2, axis=0)
-        return np.asarray(total)
+            total = total + np.sum(np.asarray(follow(jnp.asarray(part))) ** 2, axis=0)
+        return total
 
     def loose(follow: Linear) -> np.ndarray:
-        return np.asarray(np.sqrt(squares(follow, known.null)) > LOOSE * np.sqrt(squares(follow)))
+        """Which changes more along the null space than by rounding; along all parameters by random signs, to 12%."""
+        return np.asarray(np.sqrt(squares(follow, known.null)) > LOOSE * np.sqrt(squares(follow, signs)))
 
     if network.activation.symmetry.homogeneous:
         weights = loose(_changes(scaled_by_outgoing, network, where))

@@ -9,6 +9,7 @@ from tests.problems import imitation
 from expandcluster.activations import get_activation
 from expandcluster.error_bars import determined, error_bars
 from expandcluster.error_bars_large import determined_large, large_error_bars
+from expandcluster.error_bars_sampled import determined_sampled
 from expandcluster.expand.gauss_newton import flatten, gram
 from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
 from expandcluster.expand.matrix_free import matrix_free
@@ -133,6 +134,35 @@ def test_error_bars_of_large_networks_are_those_of_small_ones(activation):
     np.testing.assert_allclose(expected[told], expected_small[told], rtol=1e-3)
     with float64():
         np.testing.assert_array_equal(known.of_answers(where.inside(other))[1], expected)
+
+
+@pytest.mark.parametrize("sizes", [(8, 3, 2), (8, 4, 3, 2)])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_samples_of_the_null_space_tell_what_is_determined(activation, sizes):
+    teacher, x, noise = network_of(sizes, activation), images(600), 1e-3
+    where = Coordinates.of_rows(x)
+    network, samples = where.lower(teacher), Samples(where.inside(x), teacher(x))
+    known, exact = (tell(network, samples, noise) for tell in (determined_sampled, determined_large))
+    ratios = []
+    lasting = np.array([1, 1, 1, 0, 0, 0, 0, 1], bool)
+    for bar, true in zip(*(large_error_bars(one, where, lasting) for one in (known, exact)), strict=True):
+        np.testing.assert_array_equal(np.isnan(bar), np.isnan(true))
+        ratios.append((bar / true)[~np.isnan(true)])
+    ratio = np.concatenate(ratios)
+    assert np.sqrt(np.mean(ratio**2)) == pytest.approx(1.0, abs=0.2) and np.all((ratio > 0.3) & (ratio < 2.2))
+    other = where.inside(images(200, 1))
+    (told, expected), (all_told, all_expected) = known.of_answers(other), exact.of_answers(other)
+    np.testing.assert_array_equal(told, all_told)
+    assert expected[told].sum() == pytest.approx(all_expected[told].sum(), rel=0.3)
+
+
+def test_samples_that_nothing_checks_are_told_by_draws_too():
+    teacher, x = network_of((8, 3, 2), "tanh"), images(400)
+    where = Coordinates.of_rows(x)
+    known, exact = (tell(where.lower(teacher), Samples(where.inside(x), teacher(x)), 1e-3, checked=True)
+                    for tell in (determined_sampled, determined_large))
+    bars, true = (large_error_bars(one, where)[0] for one in (known, exact))
+    assert np.isnan(bars)[np.isnan(true)].all() and not np.isnan(bars[:, [0, 1, 2, 7]]).any()
 
 
 def test_coordinates_of_rows_are_of_one_size_along_the_axes_that_vary():

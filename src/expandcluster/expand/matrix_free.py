@@ -1,16 +1,14 @@
 """Levenberg-Marquardt without its matrix, for students whose J'J would be too large: inexact steps.
 
 Every step solves (J'J + lambda I) step = -J'r by conjugate gradients, each of whose iterations costs about
-four passes of the samples through the student. They are preconditioned by Kronecker factors (Martens and Grosse 2015):
-J'J is nearly block diagonal with one block for each layer, the Kronecker product of A, the second moments of the
-layer's inputs, and S, those of the derivatives of the outputs by its preactivations. For lambda see damping.py.
+four passes of the samples through the student. They are preconditioned by Kronecker factors, see kronecker.py. For lambda
+see damping.py.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -21,7 +19,8 @@ import numpy as np
 from expandcluster.activations import Activation
 from expandcluster.expand.damping import Limits, Number, damped, watched
 from expandcluster.expand.each_student import each_student
-from expandcluster.expand.gauss_newton import activities, parameter_count, sensitivities, unflatten
+from expandcluster.expand.gauss_newton import parameter_count, unflatten
+from expandcluster.expand.kronecker import Factors, eigen, kronecker_factors, preconditioned
 from expandcluster.expand.loss_curve import Curve
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.expand.training import End
@@ -34,8 +33,6 @@ __all__ = ["matrix_free", "matrix_free_work"]
 _INNER = 60  # most iterations of conjugate gradients in a step
 _INEXACT = 1e-2  # they end when the residual is this share of the gradient, in the norm of the preconditioner
 _PATIENCE = 15  # at most: a step here is worth several with the matrix
-
-Factors = list[tuple[jax.Array, jax.Array, jax.Array, jax.Array]]  # eigenvalues and vectors of A and S of each layer
 
 Linear = Callable[[jax.Array], jax.Array]
 
@@ -88,7 +85,7 @@ def matrix_free(population: Population, samples: Samples, activation: Activation
     limits, total = Limits.of(options, samples, 1.0), samples.total_variance or 1.0
     x = jnp.asarray(samples.x)
     ones = jnp.ones((len(x), 1))
-    first = _eigen(jnp.concatenate([x, ones], axis=1))
+    first = eigen(jnp.concatenate([x, ones], axis=1))
     training = _Training(
         problem=_Problem(x, jnp.asarray(samples.y), first, total,
                          None if sharpness is None else jnp.asarray(sharpness)),
@@ -167,7 +164,7 @@ def _advance(state: _State, free: jax.Array, more: jax.Array, *, problem: _Probl
         def product(v: jax.Array) -> jax.Array:
             return transposed(jacobian(v))[0] * free
 
-        move, predicted = _solve(product, lambda v: _precondition(v, factors, sizes, lam) * free, gradient, lam)
+        move, predicted = _solve(product, lambda v: preconditioned(v, factors, sizes, lam) * free, gradient, lam)
         trial = state.theta + move
         lost = jnp.sum(residual(trial) ** 2)
         accept = jnp.isfinite(lost) & (lost < state.loss)
@@ -204,33 +201,4 @@ def _solve(product: Linear, precondition: Linear, gradient: jax.Array, lam: jax.
 
 
 def _factors(theta: jax.Array, problem: _Problem, sizes: Sequence[int], activation: Activation) -> Factors:
-    """Eigenvalues and vectors of both Kronecker factors of each layer's block of J'J."""
-    x, _, first, total, sharpness = problem
-    inputs, slopes, _ = activities(theta, sizes, activation, x, sharpness)
-    weights, _ = unflatten(theta, sizes)
-    moments = [first, *(_eigen(h.T) for h in inputs[1:])]
-    found = []
-    for a, delta in zip(moments, [*sensitivities(weights, slopes, jnp.ones(len(x))), None], strict=True):
-        if delta is None:  # the outputs themselves
-            values, vectors = jnp.full(sizes[-1], 1.0 / total), jnp.eye(sizes[-1])
-        else:
-            flat = delta.transpose(1, 0, 2).reshape(delta.shape[1], -1)
-            values, vectors = jnp.linalg.eigh(flat @ flat.T / (len(x) * total))
-        found.append((jnp.maximum(a[0], 0.0), a[1], jnp.maximum(values, 0.0), vectors))
-    return found
-
-
-def _eigen(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
-    values, vectors = jnp.linalg.eigh(rows.T @ rows)
-    return values, vectors
-
-
-def _precondition(v: jax.Array, factors: Factors, sizes: Sequence[int], lam: jax.Array) -> jax.Array:
-    """(A x S + lam I)^-1 v, layer by layer."""
-    parts, start = [], 0
-    for (into, out), (e_a, v_a, e_s, v_s) in zip(itertools.pairwise(sizes), factors, strict=True):
-        block = v[start : start + out * (into + 1)].reshape(out, into + 1)
-        turned = v_s.T @ block @ v_a / (e_s[:, None] * e_a[None, :] + lam)
-        parts.append((v_s @ turned @ v_a.T).reshape(-1))
-        start += block.size
-    return jnp.concatenate(parts)
+    return kronecker_factors(theta, problem.x, problem.first, sizes, activation, problem.sharpness, problem.total)

@@ -1,0 +1,66 @@
+"""Kronecker factors of J'J: what precedes conjugate gradients where J'J is too large to be made.
+
+J'J is nearly block diagonal with one block for each layer, the Kronecker product of A, the second moments of the
+layer's inputs, and S, those of the derivatives of the outputs by its preactivations (Martens and Grosse 2015).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+
+from expandcluster.activations import Activation
+from expandcluster.expand.gauss_newton import activities, sensitivities, unflatten
+from expandcluster.networks import Array
+
+__all__ = ["Factors", "eigen", "kronecker_factors", "preconditioned"]
+
+Eigen = tuple[Array, Array]  # values and vectors
+Factors = list[tuple[Array, Array, Array, Array]]  # eigenvalues and vectors of A and S of each layer
+
+
+def eigen(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Eigenvalues and vectors of ``rows' rows``."""
+    values, vectors = jnp.linalg.eigh(rows.T @ rows)
+    return values, vectors
+
+
+def kronecker_factors(theta: jax.Array, x: jax.Array, first: Eigen, sizes: Sequence[int], activation: Activation,
+                      sharpness: jax.Array | None = None, total: Array | float = 1.0) -> Factors:
+    """Eigenvalues and vectors of both factors of each layer's block of J'J.
+
+    Args:
+        theta: parameters, see ``flatten``.
+        x: inputs ``(samples, inputs)``.
+        first: :func:`eigen` of them with ones appended, which never change.
+        sizes: of the layers.
+        activation: of the hidden layers.
+        sharpness: of its smooth stand-in.
+        total: what squared errors are divided by.
+    """
+    inputs, slopes, _ = activities(theta, sizes, activation, x, sharpness)
+    weights, _ = unflatten(theta, sizes)
+    moments = [first, *(eigen(h.T) for h in inputs[1:])]
+    found = []
+    for a, delta in zip(moments, [*sensitivities(weights, slopes, jnp.ones(len(x))), None], strict=True):
+        if delta is None:  # the outputs themselves
+            values, vectors = jnp.full(sizes[-1], 1.0 / total), jnp.eye(sizes[-1])
+        else:
+            flat = delta.transpose(1, 0, 2).reshape(delta.shape[1], -1)
+            values, vectors = jnp.linalg.eigh(flat @ flat.T / (len(x) * total))
+        found.append((jnp.maximum(a[0], 0.0), a[1], jnp.maximum(values, 0.0), vectors))
+    return found
+
+
+def preconditioned(v: jax.Array, factors: Factors, sizes: Sequence[int], lam: Array | float) -> jax.Array:
+    """``(A x S + lam I)^-1 v``, layer by layer."""
+    parts, start = [], 0
+    for (into, out), (e_a, v_a, e_s, v_s) in zip(itertools.pairwise(sizes), factors, strict=True):
+        block = v[start : start + out * (into + 1)].reshape(out, into + 1)
+        turned = v_s.T @ block @ v_a / (e_s[:, None] * e_a[None, :] + lam)
+        parts.append((v_s @ turned @ v_a.T).reshape(-1))
+        start += block.size
+    return jnp.concatenate(parts)
