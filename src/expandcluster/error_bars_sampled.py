@@ -9,6 +9,7 @@ Directions that conjugate gradients have not reached count as not determined.
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,7 @@ from expandcluster.error_bars import Determined, by_checked, variance_of_answers
 from expandcluster.expand.gauss_newton import activities, flatten, sensitivities, unflatten
 from expandcluster.expand.kronecker import Factors, eigen, kronecker_factors, preconditioned
 from expandcluster.expand.population import Samples
-from expandcluster.networks import Network, forward
+from expandcluster.networks import Array, Network, forward
 from expandcluster.precision import in_float64
 
 __all__ = ["determined_sampled"]
@@ -44,7 +45,7 @@ def determined_sampled(network: Network, samples: Samples, noise: float = 0.0, *
     def tell(samples: Samples) -> Determined:
         rng, x = np.random.default_rng(0), jnp.asarray(samples.x)
         theta = flatten(network.weights, network.biases)
-        shape = {"sizes": network.sizes, "activation": network.activation}
+        shape: dict[str, Any] = {"sizes": network.sizes, "activation": network.activation}
         scale = np.asarray(jnp.sqrt(_diagonal(theta, x, **shape)))
         scale = np.where(scale > 1e-13 * scale.max(), scale, 1.0)
         first = eigen(jnp.concatenate([x, jnp.ones((len(x), 1))], axis=1))
@@ -104,7 +105,7 @@ def _preconditioned(r: jax.Array, factors: Factors, *, sizes: tuple[int, ...]) -
 def _factors(theta: jax.Array, x: jax.Array, first: tuple[jax.Array, jax.Array], *, sizes: tuple[int, ...],
              activation: Activation) -> Factors:
     """Those whose product is never solved along eigenvectors of no eigenvalue: there is but rounding."""
-    def without_none(values: jax.Array) -> jax.Array:
+    def without_none(values: Array) -> jax.Array:
         return jnp.where(values > _LEAST * jnp.max(values), values, _NEVER)
 
     return [(without_none(a), a_vectors, without_none(s), s_vectors) for a, a_vectors, s, s_vectors in

@@ -44,7 +44,7 @@ def kronecker_factors(theta: jax.Array, x: jax.Array, first: Eigen, sizes: Seque
     inputs, slopes, _ = activities(theta, sizes, activation, x, sharpness)
     weights, _ = unflatten(theta, sizes)
     moments = [first, *(eigen(h.T) for h in inputs[1:])]
-    found = []
+    found: Factors = []
     for a, delta in zip(moments, [*sensitivities(weights, slopes, jnp.ones(len(x))), None], strict=True):
         if delta is None:  # the outputs themselves
             values, vectors = jnp.full(sizes[-1], 1.0 / total), jnp.eye(sizes[-1])

@@ -1,8 +1,8 @@
 """Levenberg-Marquardt without its matrix, for students whose J'J would be too large: inexact steps.
 
 Every step solves (J'J + lambda I) step = -J'r by conjugate gradients, each of whose iterations costs about
-four passes of the samples through the student. They are preconditioned by Kronecker factors, see kronecker.py. For lambda
-see damping.py.
+four passes of the samples through the student. They are preconditioned by Kronecker factors, see kronecker.py.
+For lambda see damping.py.
 """
 
 from __future__ import annotations
