@@ -150,6 +150,7 @@ def by_checked(tell: Callable[[Samples], Determined], samples: Samples) -> Deter
     variance, kinked = known.variance, known.network.activation.negative_slope is not None
     while 0 < np.count_nonzero(free := known.unchecked(samples.x, halfway=kinked)) < len(free):
         samples, kinked = samples.take(~free), False
+        del known  # it takes as much memory as the next one
         known = dataclasses.replace(tell(samples), variance=variance)
     return known
 

@@ -42,6 +42,7 @@ Linear = Callable[[jax.Array], jax.Array]
 _NULL = 1e-14  # eigenvalues of the scaled matrix below this share of the largest are zero
 _LEAST = 1e-15  # added to the diagonal of ones, and ten times more where rounding forbids a factorisation
 _BATCH = 128  # directions followed at once
+_COLUMNS = 1024  # of a matrix changed at once
 _LOOKS, _BLOCK, _ROUNDS = 8, 32, 10  # for directions that the pivots did not show: how often, for how many, how closely
 
 
@@ -56,14 +57,7 @@ def determined_large(network: Network, samples: Samples, noise: float = 0.0, *, 
         checked: leave out samples that nothing checks.
     """
     def tell(samples: Samples) -> Determined:
-        matrix = normal_matrix(network, samples.x)
-        scale = np.sqrt(np.diag(matrix))
-        dead = scale <= 1e-13 * scale.max()
-        scale[dead] = 1.0
-        matrix /= scale
-        matrix /= scale[:, None]
-        matrix[dead] = matrix[:, dead] = 0.0
-        null, root = _decomposed(matrix)
+        scale, null, root = _decomposed(network, samples.x)
         return Determined(network, scale, null, root,
                           variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
 
@@ -112,30 +106,49 @@ def large_error_bars(known: Determined, where: Coordinates, lasting: np.ndarray 
     return arrays
 
 
-def _decomposed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The null space of a scaled J'J, as far as rounding shows it, and columns that add up to its pseudo-inverse.
+def _decomposed(network: Network, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scales of the parameters, null space of the scaled J'J, as far as rounding shows it, and a root of its inverse.
 
-    The matrix is changed: it is one along its null space afterwards.
+    The root's columns add up to the pseudo-inverse. No more than two matrices of that size are held at once.
     """
+    matrix = normal_matrix(network, x)
+    scale = np.sqrt(np.diag(matrix))
+    dead = scale <= 1e-13 * scale.max()
+    scale[dead] = 1.0
+    matrix /= scale
+    matrix /= scale[:, None]
+    matrix[dead] = matrix[:, dead] = 0.0
     rng = np.random.default_rng(0)
     v = rng.normal(size=len(matrix))
     for _ in range(_ROUNDS):
         v = matrix @ (v / np.linalg.norm(v))
     least = _NULL * float(np.linalg.norm(v))
     null = _pivoted(matrix, least)
-    matrix += null @ null.T
+    _add_squares(matrix, null)
     factor, _ = factorised(matrix, _LEAST)
     for _ in range(_LOOKS):
         more = _missed(matrix, null, factor, least, rng)
         if not more.size:
             break
         null = np.concatenate([null, more], axis=1)
-        matrix += more @ more.T
+        _add_squares(matrix, more)
+        del factor
         factor, _ = factorised(matrix, _LEAST)
         if more.shape[1] < _BLOCK:
             break
+    del matrix
     root = lapack.dtrtri(factor, lower=1, overwrite_c=1)[0].T
-    return null, root - null @ (null.T @ root)
+    del factor
+    for start in range(0, root.shape[1], _COLUMNS):
+        part = root[:, start : start + _COLUMNS]
+        part -= null @ (null.T @ part)
+    return scale, null, root
+
+
+def _add_squares(matrix: np.ndarray, columns: np.ndarray) -> None:
+    """Make the matrix one along orthonormal columns that it is zero along."""
+    for start in range(0, len(matrix), _COLUMNS):
+        matrix[start : start + _COLUMNS] += columns[start : start + _COLUMNS] @ columns.T
 
 
 def _pivoted(matrix: np.ndarray, least: float) -> np.ndarray:

@@ -61,13 +61,13 @@ def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
 
 
 def factorised(matrix: np.ndarray, added: float, along: np.ndarray | float = 1.0) -> tuple[np.ndarray, float]:
-    """Lower Cholesky factor of ``matrix + added diag(along)``; of ten times more, and so on, where rounding forbids it.
+    """Lower Cholesky factor of a symmetric ``matrix + added diag(along)``; of ten times more, and so on, where rounding forbids it.
 
     Also how much was added in the end.
     """
     while True:
         try:
-            regular = matrix.copy()
+            regular = matrix.copy().T  # the same, in the order of LAPACK, which would copy it again
             regular[np.diag_indices(len(regular))] += added * along
             return cholesky(regular, lower=True, overwrite_a=True, check_finite=False), added
         except np.linalg.LinAlgError:
