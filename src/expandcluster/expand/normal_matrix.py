@@ -61,9 +61,9 @@ def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
 
 
 def factorised(matrix: np.ndarray, added: float, along: np.ndarray | float = 1.0) -> tuple[np.ndarray, float]:
-    """Lower Cholesky factor of a symmetric ``matrix + added diag(along)``; of ten times more, and so on, where rounding forbids it.
+    """Lower Cholesky factor of ``matrix + added diag(along)``; of ten times more, and so on, where rounding forbids it.
 
-    Also how much was added in the end.
+    Also how much was added in the end. The matrix is symmetric.
     """
     while True:
         try:
