@@ -26,8 +26,8 @@ from expandcluster.precision import in_float64
 __all__ = ["determined_sampled"]
 
 _DRAWS = 16  # samples: bars are known to 18%
-_ITERATIONS, _CONVERGED = 400, 1e-11  # of conjugate gradients, at most; of the first residual, in their norm
-_PASSES = 2  # what is left of a direction is solved for again
+_ITERATIONS = 400  # of conjugate gradients, at most
+_ENDS, _ROUGH = 1e-11, 1e-6  # of the first residual, in their norm, where they end; rough ones for error bars
 _LEAST = 1e-13  # of the largest eigenvalue of a factor: smaller ones are none
 _NEVER = 1e100  # stands for them, so that nothing is found along them
 
@@ -51,10 +51,9 @@ def determined_sampled(network: Network, samples: Samples, noise: float = 0.0, *
         first = eigen(jnp.concatenate([x, jnp.ones((len(x), 1))], axis=1))
         factors = _factors(theta, x, first, **shape)
         null = jnp.asarray(rng.normal(size=(_DRAWS, len(theta))) / scale)
-        for _ in range(_PASSES):
-            null = null - _solve(_images(theta, x, null, **shape), theta, x, factors, **shape)
+        null = null - _solve(_images(theta, x, null, **shape), theta, x, factors, _ENDS, **shape)
         errors = jnp.asarray(rng.normal(size=(_DRAWS, len(x), network.sizes[-1])))
-        root = _solve(_pulled_back(theta, x, errors, **shape), theta, x, factors, **shape)
+        root = _solve(_pulled_back(theta, x, errors, **shape), theta, x, factors, _ROUGH, **shape)
         return Determined(network, scale, np.asarray(null).T * scale[:, None] / np.sqrt(_DRAWS),
                           np.asarray(root).T * scale[:, None] / np.sqrt(_DRAWS),
                           variance_of_answers(network, samples, noise, len(theta)), sampled=True)
@@ -62,8 +61,8 @@ def determined_sampled(network: Network, samples: Samples, noise: float = 0.0, *
     return by_checked(tell, samples) if checked else tell(samples)
 
 
-def _solve(images: jax.Array, theta: jax.Array, x: jax.Array, factors: Factors, *, sizes: tuple[int, ...],
-           activation: Activation) -> jax.Array:
+def _solve(images: jax.Array, theta: jax.Array, x: jax.Array, factors: Factors, share: float, *,
+           sizes: tuple[int, ...], activation: Activation) -> jax.Array:
     """Solutions ``(draws, parameters)`` of ``J'J v = image``, of each as far as it is reached from zero."""
     found, r = jnp.zeros_like(images), images
     direction = z = _preconditioned(r, factors, sizes=sizes)
@@ -74,7 +73,7 @@ def _solve(images: jax.Array, theta: jax.Array, x: jax.Array, factors: Factors, 
         found, r = found + alpha[:, None] * direction, r - alpha[:, None] * image
         z = _preconditioned(r, factors, sizes=sizes)
         size, old = jnp.sum(r * z, axis=1), size
-        if bool(jnp.all(size <= _CONVERGED**2 * first)):
+        if bool(jnp.all(size <= share**2 * first)):
             break
         direction = z + (size / jnp.maximum(old, 1e-300))[:, None] * direction
     return found
