@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from tests.problems import random_teacher
 
+from expandcluster.certify import _given_loss
 from expandcluster.error_bars import determined
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
@@ -51,3 +52,22 @@ def test_what_a_jacobian_tells_and_what_anything_explains_is_left_alone(activati
     x[:, 2] = 0.0
     known = determined(network, Samples(x, network(x)), 1e-16)
     assert not explained_by_open_kinks(known, x + 1.0, np.ones((600, outputs))).any()
+
+
+@pytest.mark.parametrize(("switched", "left_out"), [(10, True), (100, False)])
+def test_few_such_answers_are_left_out_of_the_loss_and_many_count(switched, left_out):
+    network = random_teacher((4, 3, 5), "relu", 1)
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 4))
+    x[:, 2] = 0.0
+    known = determined(network, Samples(x, network(x)), 1e-16)
+    other = rng.normal(size=(4000, 4))
+    other[:, 2] = 0.0
+    one_off = np.flatnonzero(network.hidden(other, 1)[:, 0] == 0)[:400]
+    other, y = other[one_off], network(other[one_off])
+    other[:switched, 2] = 1e-3  # as the samples tell, the first neuron may be on there; others must be off
+    silent = (network.hidden(other, 1) == 0).all(axis=1)
+    y[:switched] += 0.5 * network.weights[1][:, 0]
+    loss, _, unjudged = _given_loss(known, Samples(other[silent], y[silent]))
+    assert silent[:switched].any()
+    assert (loss < 1e-25 and unjudged == np.count_nonzero(silent[:switched])) if left_out else loss > 1e-3
