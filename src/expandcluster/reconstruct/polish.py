@@ -33,6 +33,7 @@ _LEAST_DAMPING, _MOST_DAMPING = 1e-20, 1e3
 _SHRINK = 0.1  # of the damping, is what is left of it after a step as good as predicted
 _FAR = 3.0  # a factorisation serves dampings up to so many times larger or smaller
 _TURN = 0.4  # of a step, is the most that it is turned by the curvature
+_MUCH = 0.2  # of the loss left, is a step that is worth more than another factorisation
 _NOTHING = 1e-10  # of the loss: it ends when a step promises no more
 _PATIENCE, _AT_ROUNDING, _ROUNDING = 8, 3, 1e-28  # or so many do not halve it, few where it is at rounding
 
@@ -71,12 +72,13 @@ def polish(network: Network, samples: Samples) -> tuple[Network, float, int]:
         predicted = float(move @ (preconditioner.damping * move - gradient))
         damping, growth = map(float, damped(damping, growth, loss - lost, predicted, lost < loss, _SHRINK))
         damping = max(damping, _LEAST_DAMPING)
+        much = float(lost) < _MUCH * float(loss)
         if lost < loss:
             theta, loss, gradient, fresh = trial, lost, slope, False
         losses.append(float(loss))
         if predicted <= _NOTHING * loss or _stuck(losses, total):
             break
-        if max(spent, also) == _INNER and not fresh:
+        if max(spent, also) == _INNER and not fresh and not much:
             preconditioner, fresh = _Preconditioner(network_from(theta, network), samples.x), True
     return network_from(theta, network), float(loss) / total, len(losses) - 1
 
