@@ -71,7 +71,8 @@ class Determined:
 
         Their leverage J_n (J'J)^+ J_n' is the identity. They make weights exact that are nearly right, but do not tell
         whether they are. Leverages are estimated by random projections (Drineas et al. 2012, Fast approximation of
-        matrix coherence and statistical leverage), and computed where they are large, if more than samples is known.
+        matrix coherence and statistical leverage), and computed where they are large; if but samples are known,
+        more are taken for unchecked.
 
         Args:
             x: inputs ``(rows, inputs)`` of the samples.
@@ -83,9 +84,10 @@ class Determined:
         outputs = self.network.sizes[-1]
         mean = (len(self.scale) - (0 if self.sampled else self.null.shape[1])) / max(len(x) * outputs, 1)
         most = (1.0 + mean) / 2.0 if halfway else 1.0
-        suspects = np.flatnonzero(self._leverage(x) >= _SUSPECT * most)
+        estimated = self._leverage(x)
         if self.sampled:
-            return np.isin(np.arange(len(x)), suspects)
+            return estimated >= min(most, _SUSPECT)
+        suspects = np.flatnonzero(estimated >= _SUSPECT * most)
         leverages = [np.linalg.eigvalsh(changes @ changes.transpose(0, 2, 1)) for changes in
                      (rows / self.scale @ self.root for rows in jacobians(self.network, x[suspects], _ROWS))]
         exact = np.concatenate([np.zeros((0, outputs)), *leverages])
@@ -97,8 +99,11 @@ class Determined:
         """Of every sample, between 0 and 1, estimated: the mean over its answers."""
         network = self.network
         theta = flatten(network.weights, network.biases)
-        signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(self.root.shape[1], _PROJECTIONS))
-        directions = jnp.asarray((self.root @ signs).T / (np.sqrt(_PROJECTIONS) * self.scale))
+        root = self.root
+        if root.shape[1] > _PROJECTIONS:
+            signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(root.shape[1], _PROJECTIONS))
+            root = root @ signs / np.sqrt(_PROJECTIONS)
+        directions = jnp.asarray(root.T / self.scale)
         parts = [_squared_changes(theta, directions, jnp.asarray(x[start : start + _PASS]), network.sizes,
                                   network.activation) for start in range(0, len(x), _PASS)]
         return np.concatenate([np.zeros(0), *map(np.asarray, parts)]) / network.sizes[-1]
