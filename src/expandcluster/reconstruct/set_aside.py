@@ -28,6 +28,7 @@ _LARGE, _LESS = 100.0, 10.0  # times the median error, are errors of answers tha
 _MOST = 0.05  # of the answers, at most
 _ROUNDS, _FEWER = 6, 0.8  # answers are set aside anew as long as no more than so many of them are left
 _CYCLES = 2  # of setting answers aside, and of giving them their say again
+_FEW = 1e-3  # of the answers
 _NULL = 1e-13  # of the largest eigenvalue of the inputs' second moments, is none
 _EXACT = 1e-9  # of the answers' spread, is no error
 
@@ -79,8 +80,8 @@ def tuned_apart(network: Network, samples: Samples, off: np.ndarray, far: Train,
         if left >= best:
             break
         best, found = left, network
-        if not left[1] or (not left[0] and far is not near):
-            break  # few answers are not worth the minutes that another cycle of a large network takes
+        if not left[1] or (not left[0] and far is not near and left[1] <= _FEW * len(samples.x)):
+            break  # so few are not worth the minutes that another cycle of a large network takes
     return found, steps
 
 
