@@ -24,6 +24,7 @@ LOOSE = 1e-6  # share of a parameter, or an answer, along directions that are no
 _ROWS = 64  # inputs whose answers are looked at together
 _UNCHECKED = 1e-4  # of an answer's error is left in every direction of the outputs, at most, where nothing checks it
 _PROJECTIONS, _SUSPECT = 64, 0.75  # random ones estimate leverages to 6%: a share that may be a whole
+_SURELY = 0.8  # estimated to 11% from samples
 _PASS = 2048  # inputs whose leverages are estimated together
 
 
@@ -86,7 +87,7 @@ class Determined:
         most = (1.0 + mean) / 2.0 if halfway else 1.0
         estimated = self._leverage(x)
         if self.sampled:
-            return estimated >= min(most, _SUSPECT)
+            return estimated >= min(most, _SURELY)
         suspects = np.flatnonzero(estimated >= _SUSPECT * most)
         leverages = [np.linalg.eigvalsh(changes @ changes.transpose(0, 2, 1)) for changes in
                      (rows / self.scale @ self.root for rows in jacobians(self.network, x[suspects], _ROWS))]
@@ -138,25 +139,26 @@ def determined(network: Network, samples: Samples, noise: float = 0.0, *, checke
                           (found.directions[seen] / found.values[seen, None]).T,
                           variance_of_answers(network, samples, noise, len(found.theta)))
 
-    return by_checked(tell, samples) if checked else tell(samples)
+    return by_checked(lambda rows: tell(samples.take(rows)), samples) if checked else tell(samples)
 
 
-def by_checked(tell: Callable[[Samples], Determined], samples: Samples) -> Determined:
+def by_checked(tell: Callable[[np.ndarray], Determined], samples: Samples) -> Determined:
     """What is known without samples that nothing checks; the variance is that of all.
 
     With kinks that is more of them: few samples may be explained by the wrong neurons, step by step from one that is
     hardly checked to the next.
 
     Args:
-        tell: what samples determine.
+        tell: what those of some rows determine, of ``(rows,)``.
         samples: all of them.
     """
-    known = tell(samples)
+    rows = np.arange(len(samples.x))
+    known = tell(rows)
     variance, kinked = known.variance, known.network.activation.negative_slope is not None
-    while 0 < np.count_nonzero(free := known.unchecked(samples.x, halfway=kinked)) < len(free):
-        samples, kinked = samples.take(~free), False
+    while 0 < np.count_nonzero(free := known.unchecked(samples.x[rows], halfway=kinked)) < len(free):
+        rows, kinked = rows[~free], False
         del known  # it takes as much memory as the next one
-        known = dataclasses.replace(tell(samples), variance=variance)
+        known = dataclasses.replace(tell(rows), variance=variance)
     return known
 
 

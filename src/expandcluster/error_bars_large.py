@@ -61,7 +61,7 @@ def determined_large(network: Network, samples: Samples, noise: float = 0.0, *, 
         return Determined(network, scale, null, root,
                           variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
 
-    return by_checked(tell, samples) if checked else tell(samples)
+    return by_checked(lambda rows: tell(samples.take(rows)), samples) if checked else tell(samples)
 
 
 @in_float64

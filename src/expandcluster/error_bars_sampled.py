@@ -42,23 +42,27 @@ def determined_sampled(network: Network, samples: Samples, noise: float = 0.0, *
         noise: standard deviation of the answers' errors relative to their spread.
         checked: leave out samples that nothing checks.
     """
-    def tell(samples: Samples) -> Determined:
-        rng, x = np.random.default_rng(0), jnp.asarray(samples.x)
-        theta = flatten(network.weights, network.biases)
-        shape: dict[str, Any] = {"sizes": network.sizes, "activation": network.activation}
+    rng, theta = np.random.default_rng(0), flatten(network.weights, network.biases)
+    directions = rng.normal(size=(_DRAWS, len(theta)))
+    errors = rng.normal(size=(_DRAWS, *samples.y.shape))
+    variance = variance_of_answers(network, samples, noise, len(theta))
+    shape: dict[str, Any] = {"sizes": network.sizes, "activation": network.activation}
+
+    def tell(rows: np.ndarray) -> Determined:
+        """By the same draws for any rows: only what others of them tell changes what is found."""
+        x = jnp.asarray(samples.x[rows])
         scale = np.asarray(jnp.sqrt(_diagonal(theta, x, **shape)))
         scale = np.where(scale > 1e-13 * scale.max(), scale, 1.0)
         first = eigen(jnp.concatenate([x, jnp.ones((len(x), 1))], axis=1))
         factors = _factors(theta, x, first, **shape)
-        null = jnp.asarray(rng.normal(size=(_DRAWS, len(theta))) / scale)
+        null = jnp.asarray(directions / scale)
         null = null - _solve(_images(theta, x, null, **shape), theta, x, factors, _ENDS, **shape)
-        errors = jnp.asarray(rng.normal(size=(_DRAWS, len(x), network.sizes[-1])))
-        root = _solve(_pulled_back(theta, x, errors, **shape), theta, x, factors, _ROUGH, **shape)
+        root = _solve(_pulled_back(theta, x, jnp.asarray(errors[:, rows]), **shape), theta, x, factors, _ROUGH, **shape)
         return Determined(network, scale, np.asarray(null).T * scale[:, None] / np.sqrt(_DRAWS),
                           np.asarray(root).T * scale[:, None] / np.sqrt(_DRAWS),
-                          variance_of_answers(network, samples, noise, len(theta)), sampled=True)
+                          variance, sampled=True)
 
-    return by_checked(tell, samples) if checked else tell(samples)
+    return by_checked(tell, samples) if checked else tell(np.arange(len(samples.x)))
 
 
 def _solve(images: jax.Array, theta: jax.Array, x: jax.Array, factors: Factors, share: float, *,
