@@ -132,18 +132,18 @@ def determined(network: Network, samples: Samples, noise: float = 0.0, *, checke
             own size is taken where it is larger.
         checked: leave out samples that nothing checks, see :meth:`Determined.unchecked`.
     """
-    def tell(samples: Samples) -> Determined:
-        found = analyse(network, samples.x)
+    def tell(rows: np.ndarray) -> Determined:
+        found = analyse(network, samples.x[rows])
         seen = ~found.null
         return Determined(network, found.column, found.directions[found.null].T,
                           (found.directions[seen] / found.values[seen, None]).T,
                           variance_of_answers(network, samples, noise, len(found.theta)))
 
-    return by_checked(lambda rows: tell(samples.take(rows)), samples) if checked else tell(samples)
+    return by_checked(tell, samples, checked)
 
 
-def by_checked(tell: Callable[[np.ndarray], Determined], samples: Samples) -> Determined:
-    """What is known without samples that nothing checks; the variance is that of all.
+def by_checked(tell: Callable[[np.ndarray], Determined], samples: Samples, checked: bool) -> Determined:
+    """What is known by all samples, or without those that nothing checks; the variance is that of all.
 
     With kinks that is more of them: few samples may be explained by the wrong neurons, step by step from one that is
     hardly checked to the next.
@@ -151,11 +151,12 @@ def by_checked(tell: Callable[[np.ndarray], Determined], samples: Samples) -> De
     Args:
         tell: what those of some rows determine, of ``(rows,)``.
         samples: all of them.
+        checked: leave out those that nothing checks.
     """
     rows = np.arange(len(samples.x))
     known = tell(rows)
     variance, kinked = known.variance, known.network.activation.negative_slope is not None
-    while 0 < np.count_nonzero(free := known.unchecked(samples.x[rows], halfway=kinked)) < len(free):
+    while checked and 0 < np.count_nonzero(free := known.unchecked(samples.x[rows], halfway=kinked)) < len(free):
         rows, kinked = rows[~free], False
         del known  # it takes as much memory as the next one
         known = dataclasses.replace(tell(rows), variance=variance)

@@ -31,6 +31,7 @@ from expandcluster.error_bars import (
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.expand.normal_matrix import factorised, normal_matrix
 from expandcluster.expand.population import Samples
+from expandcluster.identifiability import DEAD
 from expandcluster.networks import Network
 from expandcluster.precision import in_float64
 from expandcluster.queries.coordinates import Coordinates
@@ -56,12 +57,12 @@ def determined_large(network: Network, samples: Samples, noise: float = 0.0, *, 
         noise: standard deviation of the answers' errors relative to their spread.
         checked: leave out samples that nothing checks.
     """
-    def tell(samples: Samples) -> Determined:
-        scale, null, root = _decomposed(network, samples.x)
+    def tell(rows: np.ndarray) -> Determined:
+        scale, null, root = _decomposed(network, samples.x[rows])
         return Determined(network, scale, null, root,
                           variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
 
-    return by_checked(lambda rows: tell(samples.take(rows)), samples) if checked else tell(samples)
+    return by_checked(tell, samples, checked)
 
 
 @in_float64
@@ -77,9 +78,8 @@ def large_error_bars(known: Determined, where: Coordinates, lasting: np.ndarray 
     Returns:
         Arrays shaped as ``W_1, b_1, W_2, ...``, NaN for undetermined parameters.
     """
-    network, parameters = known.network, len(known.scale)
-
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(parameters, _BATCH)) / np.sqrt(_BATCH)
+    network = known.network
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], size=(len(known.scale), _BATCH)) / np.sqrt(_BATCH)
 
     def squares(follow: Linear, directions: np.ndarray) -> np.ndarray:
         """Squared changes along columns, in the scaled parameters, summed over these."""
@@ -113,7 +113,7 @@ def _decomposed(network: Network, x: np.ndarray) -> tuple[np.ndarray, np.ndarray
     """
     matrix = normal_matrix(network, x)
     scale = np.sqrt(np.diag(matrix))
-    dead = scale <= 1e-13 * scale.max()
+    dead = scale <= DEAD * scale.max()
     scale[dead] = 1.0
     matrix /= scale
     matrix /= scale[:, None]

@@ -17,9 +17,10 @@ import numpy as np
 
 from expandcluster.activations import Activation
 from expandcluster.error_bars import Determined, by_checked, variance_of_answers
-from expandcluster.expand.gauss_newton import activities, flatten, sensitivities, unflatten
-from expandcluster.expand.kronecker import Factors, eigen, kronecker_factors, preconditioned
+from expandcluster.expand.gauss_newton import activities, flatten, normal_product, sensitivities, unflatten
+from expandcluster.expand.kronecker import Factors, first_moments, kronecker_factors, preconditioned
 from expandcluster.expand.population import Samples
+from expandcluster.identifiability import DEAD
 from expandcluster.networks import Array, Network, forward
 from expandcluster.precision import in_float64
 
@@ -52,17 +53,15 @@ def determined_sampled(network: Network, samples: Samples, noise: float = 0.0, *
         """By the same draws for any rows: only what others of them tell changes what is found."""
         x = jnp.asarray(samples.x[rows])
         scale = np.asarray(jnp.sqrt(_diagonal(theta, x, **shape)))
-        scale = np.where(scale > 1e-13 * scale.max(), scale, 1.0)
-        first = eigen(jnp.concatenate([x, jnp.ones((len(x), 1))], axis=1))
-        factors = _factors(theta, x, first, **shape)
+        scale = np.where(scale > DEAD * scale.max(), scale, 1.0)
+        factors = _factors(theta, x, first_moments(x), **shape)
         null = jnp.asarray(directions / scale)
         null = null - _solve(_images(theta, x, null, **shape), theta, x, factors, _ENDS, **shape)
         root = _solve(_pulled_back(theta, x, jnp.asarray(errors[:, rows]), **shape), theta, x, factors, _ROUGH, **shape)
         return Determined(network, scale, np.asarray(null).T * scale[:, None] / np.sqrt(_DRAWS),
-                          np.asarray(root).T * scale[:, None] / np.sqrt(_DRAWS),
-                          variance, sampled=True)
+                          np.asarray(root).T * scale[:, None] / np.sqrt(_DRAWS), variance, sampled=True)
 
-    return by_checked(tell, samples) if checked else tell(np.arange(len(samples.x)))
+    return by_checked(tell, samples, checked)
 
 
 def _solve(images: jax.Array, theta: jax.Array, x: jax.Array, factors: Factors, share: float, *,
@@ -87,8 +86,7 @@ def _solve(images: jax.Array, theta: jax.Array, x: jax.Array, factors: Factors, 
 def _images(theta: jax.Array, x: jax.Array, v: jax.Array, *, sizes: tuple[int, ...], activation: Activation
             ) -> jax.Array:
     """``J'J v`` of each row ``(draws, parameters)``."""
-    _, along = jax.linearize(lambda t: forward(*unflatten(t, sizes), activation, x), theta)
-    return jax.vmap(lambda one: jax.linear_transpose(along, theta)(along(one))[0])(v)
+    return jax.vmap(lambda one: normal_product(theta, one, x, sizes, activation))(v)
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))

@@ -15,10 +15,10 @@ from expandcluster.expand.gauss_newton import flatten, network_from, unflatten
 from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
 
-__all__ = ["Spectrum", "analyse", "jacobians", "open_variants"]
+__all__ = ["DEAD", "Spectrum", "analyse", "jacobians", "open_variants"]
 
 _NULL = 1e-11  # singular values of the scaled Jacobian below this share of the largest are zero
-_DEAD = 1e-13  # columns below this share of the largest are zero
+DEAD = 1e-13  # columns below this share of the largest are zero
 _ON_KINK = 1e-7  # of a neuron's typical preactivation
 
 
@@ -47,7 +47,7 @@ def analyse(network: Network, x: np.ndarray) -> Spectrum:
     theta = flatten(network.weights, network.biases)
     triangle = _triangle(network, theta, x[_off_kinks(network, x)])
     column = np.linalg.norm(triangle, axis=0)
-    column[column <= _DEAD * column.max(initial=0.0)] = 0.0
+    column[column <= DEAD * column.max(initial=0.0)] = 0.0
     scaled = triangle * (1.0 / np.where(column > 0, column, np.inf))
     column[column == 0.0] = 1.0
     _, values, directions = np.linalg.svd(scaled)

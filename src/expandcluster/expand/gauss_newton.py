@@ -20,10 +20,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from expandcluster.activations import Activation
-from expandcluster.networks import Array, Network
+from expandcluster.networks import Array, Network, forward
 
 __all__ = ["activities", "assemble", "bytes_per_sample", "flatten", "gram", "gram_parts", "loss", "network_from",
-           "parameter_count", "sensitivities", "step_work", "unflatten"]
+           "normal_product", "parameter_count", "sensitivities", "step_work", "unflatten"]
 
 Parts = tuple[tuple[jax.Array, ...], ...]
 
@@ -70,6 +70,15 @@ def network_from(theta: jax.Array, like: Network) -> Network:
     """A network of the shape and activation of ``like`` with other parameters."""
     weights, biases = unflatten(theta, like.sizes)
     return Network(tuple(map(np.asarray, weights)), tuple(map(np.asarray, biases)), like.activation)
+
+
+def normal_product(theta: jax.Array, v: jax.Array, x: jax.Array, sizes: Sequence[int], activation: Activation
+                   ) -> jax.Array:
+    """``J'J v`` of all answers to ``x (samples, inputs)``, without J or J'J."""
+    def answers(theta: jax.Array) -> jax.Array:
+        return forward(*unflatten(theta, sizes), activation, x)
+
+    return jax.vjp(answers, theta)[1](jax.jvp(answers, (theta,), (v,))[1])[0]
 
 
 def activities(theta: jax.Array, sizes: Sequence[int], activation: Activation, x: jax.Array,

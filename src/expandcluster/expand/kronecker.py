@@ -16,16 +16,15 @@ from expandcluster.activations import Activation
 from expandcluster.expand.gauss_newton import activities, sensitivities, unflatten
 from expandcluster.networks import Array
 
-__all__ = ["Factors", "eigen", "kronecker_factors", "preconditioned"]
+__all__ = ["Eigen", "Factors", "first_moments", "kronecker_factors", "preconditioned"]
 
 Eigen = tuple[Array, Array]  # values and vectors
 Factors = list[tuple[Array, Array, Array, Array]]  # eigenvalues and vectors of A and S of each layer
 
 
-def eigen(rows: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Eigenvalues and vectors of ``rows' rows``."""
-    values, vectors = jnp.linalg.eigh(rows.T @ rows)
-    return values, vectors
+def first_moments(x: jax.Array) -> Eigen:
+    """Eigenvalues and vectors of the second moments of inputs ``(samples, inputs)`` with ones appended."""
+    return _eigen(jnp.concatenate([x, jnp.ones((len(x), 1))], axis=1))
 
 
 def kronecker_factors(theta: jax.Array, x: jax.Array, first: Eigen, sizes: Sequence[int], activation: Activation,
@@ -35,7 +34,7 @@ def kronecker_factors(theta: jax.Array, x: jax.Array, first: Eigen, sizes: Seque
     Args:
         theta: parameters, see ``flatten``.
         x: inputs ``(samples, inputs)``.
-        first: :func:`eigen` of them with ones appended, which never change.
+        first: their :func:`first_moments`, which never change.
         sizes: of the layers.
         activation: of the hidden layers.
         sharpness: of its smooth stand-in.
@@ -43,7 +42,7 @@ def kronecker_factors(theta: jax.Array, x: jax.Array, first: Eigen, sizes: Seque
     """
     inputs, slopes, _ = activities(theta, sizes, activation, x, sharpness)
     weights, _ = unflatten(theta, sizes)
-    moments = [first, *(eigen(h.T) for h in inputs[1:])]
+    moments = [first, *(_eigen(h.T) for h in inputs[1:])]
     found: Factors = []
     for a, delta in zip(moments, [*sensitivities(weights, slopes, jnp.ones(len(x))), None], strict=True):
         if delta is None:  # the outputs themselves
@@ -64,3 +63,9 @@ def preconditioned(v: jax.Array, factors: Factors, sizes: Sequence[int], lam: Ar
         parts.append((v_s @ turned @ v_a.T).reshape(-1))
         start += block.size
     return jnp.concatenate(parts)
+
+
+def _eigen(rows: jax.Array) -> Eigen:
+    """Of ``rows' rows``."""
+    values, vectors = jnp.linalg.eigh(rows.T @ rows)
+    return values, vectors

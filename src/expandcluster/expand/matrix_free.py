@@ -20,7 +20,7 @@ from expandcluster.activations import Activation
 from expandcluster.expand.damping import Limits, Number, damped, watched
 from expandcluster.expand.each_student import each_student
 from expandcluster.expand.gauss_newton import parameter_count, unflatten
-from expandcluster.expand.kronecker import Factors, eigen, kronecker_factors, preconditioned
+from expandcluster.expand.kronecker import Eigen, Factors, first_moments, kronecker_factors, preconditioned
 from expandcluster.expand.loss_curve import Curve
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.expand.training import End
@@ -40,7 +40,7 @@ Linear = Callable[[jax.Array], jax.Array]
 class _Problem(NamedTuple):
     x: jax.Array
     y: jax.Array
-    first: tuple[jax.Array, jax.Array]  # eigenvalues and vectors of A of the first layer
+    first: Eigen  # eigenvalues and vectors of A of the first layer
     total: Number  # squares of the centred answers
     sharpness: jax.Array | None
 
@@ -84,10 +84,8 @@ def matrix_free(population: Population, samples: Samples, activation: Activation
     options = options or LMOptions()
     limits, total = Limits.of(options, samples, 1.0), samples.total_variance or 1.0
     x = jnp.asarray(samples.x)
-    ones = jnp.ones((len(x), 1))
-    first = eigen(jnp.concatenate([x, ones], axis=1))
     training = _Training(
-        problem=_Problem(x, jnp.asarray(samples.y), first, total,
+        problem=_Problem(x, jnp.asarray(samples.y), first_moments(x), total,
                          None if sharpness is None else jnp.asarray(sharpness)),
         limits=limits._replace(patience=min(options.patience, _PATIENCE)), sizes=population.sizes,
         activation=activation,

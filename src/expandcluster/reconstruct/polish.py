@@ -19,7 +19,7 @@ from scipy.linalg import cho_solve
 
 from expandcluster.activations import Activation
 from expandcluster.expand.damping import damped
-from expandcluster.expand.gauss_newton import flatten, network_from, unflatten
+from expandcluster.expand.gauss_newton import flatten, network_from, normal_product, unflatten
 from expandcluster.expand.normal_matrix import factorised, normal_matrix
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network, forward
@@ -72,13 +72,12 @@ def polish(network: Network, samples: Samples) -> tuple[Network, float, int]:
         predicted = float(move @ (preconditioner.damping * move - gradient))
         damping, growth = map(float, damped(damping, growth, loss - lost, predicted, lost < loss, _SHRINK))
         damping = max(damping, _LEAST_DAMPING)
-        much = float(lost) < _MUCH * float(loss)
         if lost < loss:
             theta, loss, gradient, fresh = trial, lost, slope, False
         losses.append(float(loss))
         if predicted <= _NOTHING * loss or _stuck(losses, total):
             break
-        if max(spent, also) == _INNER and not fresh and not much:
+        if max(spent, also) == _INNER and not fresh and losses[-1] >= _MUCH * losses[-2]:
             preconditioner, fresh = _Preconditioner(network_from(theta, network), samples.x), True
     return network_from(theta, network), float(loss) / total, len(losses) - 1
 
@@ -160,8 +159,4 @@ def _curvature(theta: jax.Array, v: jax.Array, *, x: jax.Array, y: jax.Array, si
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
 def _product(theta: jax.Array, v: jax.Array, *, x: jax.Array, y: jax.Array, sizes: tuple[int, ...],
              activation: Activation) -> jax.Array:
-    """``J'J v``."""
-    def residual(t: jax.Array) -> jax.Array:
-        return _residual(t, x, y, sizes, activation)
-
-    return jax.vjp(residual, theta)[1](jax.jvp(residual, (theta,), (v,))[1])[0]
+    return normal_product(theta, v, x, sizes, activation)

@@ -28,7 +28,7 @@ _LARGE, _LESS = 100.0, 10.0  # times the median error, are errors of answers tha
 _MOST = 0.05  # of the answers, at most
 _ROUNDS, _FEWER = 6, 0.8  # answers are set aside anew as long as no more than so many of them are left
 _CYCLES = 2  # of setting answers aside, and of giving them their say again
-_FEW = 5e-3  # of the answers
+_FEW = 5e-3  # of the answers: left aside, they start no other cycle of a large network
 _NULL = 1e-13  # of the largest eigenvalue of the inputs' second moments, is none
 _EXACT = 1e-9  # of the answers' spread, is no error
 
