@@ -2,12 +2,14 @@
 
 The first layer of a network on images holds nearly all parameters. Its block for neurons j, J is
 ``sum_n (sum_k delta[n, k, j] delta[n, k, J]) h[n] h[n]'`` and symmetric in the inputs too: samples of positive and of
-negative factor are one symmetric rank-k update each, at the full rate of the machine and half the cost of a product.
+negative factor are one symmetric rank-k update each, at half the cost of a product. Pairs share the cores, one
+thread each: their weighing would leave all cores but one idle else.
 """
 
 from __future__ import annotations
 
 import functools
+from concurrent.futures import ThreadPoolExecutor
 
 import jax
 import jax.numpy as jnp
@@ -15,9 +17,11 @@ import numpy as np
 from scipy.linalg import cholesky
 
 from expandcluster.activations import Activation
+from expandcluster.engines.local import cores
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
+from expandcluster.threads import one_thread
 
 __all__ = ["factorised", "normal_matrix"]
 
@@ -41,18 +45,25 @@ def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
     matrix = np.zeros((network.parameters, network.parameters))
     blocks = matrix[:first, :first].reshape(hidden, width, hidden, width)
     side = matrix[:first, first:].reshape(hidden, width, -1)
-    for start in range(0, len(x), _CHUNK):
-        part = x[start : start + _CHUNK]
-        h = np.concatenate([part, np.ones((len(part), 1))], axis=1)
-        z = part @ network.weights[0].T + network.biases[0]
-        delta, rest = (np.asarray(a) for a in _above(above, jnp.asarray(z), sizes=network.sizes[1:],
-                                                     activation=network.activation))
-        for j in range(hidden):
-            for other in range(j, hidden):
+    pairs = np.triu_indices(hidden)
+    with one_thread(), ThreadPoolExecutor(cores()) as pool:
+        for start in range(0, len(x), _CHUNK):
+            part = x[start : start + _CHUNK]
+            h = np.concatenate([part, np.ones((len(part), 1))], axis=1)
+            z = part @ network.weights[0].T + network.biases[0]
+            delta, rest = (np.asarray(a) for a in _above(above, jnp.asarray(z), sizes=network.sizes[1:],
+                                                         activation=network.activation))
+
+            def add(j: int, other: int, h: np.ndarray = h, delta: np.ndarray = delta) -> None:
                 blocks[j, :, other] += _weighted_gram(h, np.einsum("nk,nk->n", delta[:, :, j], delta[:, :, other]))
-            side[j] += h.T @ np.einsum("nk,nkq->nq", delta[:, :, j], rest)
-        flat = rest.reshape(-1, rest.shape[2])
-        matrix[first:, first:] += flat.T @ flat
+
+            def add_side(j: int, h: np.ndarray = h, delta: np.ndarray = delta, rest: np.ndarray = rest) -> None:
+                side[j] += h.T @ np.einsum("nk,nkq->nq", delta[:, :, j], rest)
+
+            list(pool.map(add_side, range(hidden)))
+            list(pool.map(add, *pairs))
+            flat = rest.reshape(-1, rest.shape[2])
+            matrix[first:, first:] += flat.T @ flat
     for j in range(hidden):
         for other in range(j):
             blocks[j, :, other] = blocks[other, :, j]
