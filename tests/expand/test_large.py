@@ -10,10 +10,11 @@ from expandcluster.activations import get_activation
 from expandcluster.error_bars import determined, error_bars
 from expandcluster.error_bars_large import determined_large, large_error_bars
 from expandcluster.error_bars_sampled import determined_sampled
+from expandcluster.expand import normal_matrix as host
 from expandcluster.expand.gauss_newton import flatten, gram
 from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
 from expandcluster.expand.matrix_free import matrix_free
-from expandcluster.expand.normal_matrix import normal_matrix
+from expandcluster.expand.normal_matrix import factorised, normal_matrix
 from expandcluster.expand.population import Samples, Status
 from expandcluster.networks import Network, random_population
 from expandcluster.options import LMOptions
@@ -36,6 +37,24 @@ def test_normal_matrix_is_that_of_gauss_newton(sizes, activation):
         theta = flatten(network.weights, network.biases)
         _, _, exact = gram(theta, sizes, network.activation, x, network(x), np.ones(len(x)))
     np.testing.assert_allclose(normal_matrix(network, x), np.asarray(exact), rtol=1e-9, atol=1e-9 * np.abs(exact).max())
+
+
+@pytest.mark.parametrize("block", [3, 10, 50])
+def test_factorisation_in_blocks(monkeypatch, block):
+    monkeypatch.setattr(host, "_BLOCK", block)
+    root = np.random.default_rng(0).normal(size=(20, 20))
+    factor, added = factorised(root @ root.T, 1e-3, np.arange(20.0))
+    assert added == 1e-3
+    np.testing.assert_allclose(factor, np.linalg.cholesky(root @ root.T + 1e-3 * np.diag(np.arange(20.0))), atol=1e-12)
+
+
+def test_factorisation_adds_more_where_rounding_forbids_it(monkeypatch):
+    monkeypatch.setattr(host, "_BLOCK", 4)
+    matrix = np.ones((10, 10))
+    matrix[9, 9] = 1.0 - 1e-9  # not positive by a little, in the last block
+    factor, added = factorised(matrix, 1e-12)
+    assert 1e-9 < added < 1e-7
+    np.testing.assert_allclose(factor @ factor.T, matrix + added * np.eye(10), atol=1e-14)
 
 
 @pytest.mark.parametrize("sizes", [(6, 3, 2), (6, 3, 3, 2)])

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.linalg import cholesky
+from scipy.linalg import cholesky, solve_triangular
 
 from expandcluster.activations import Activation
 from expandcluster.engines.local import cores
@@ -26,6 +26,7 @@ from expandcluster.threads import one_thread
 __all__ = ["factorised", "normal_matrix"]
 
 _CHUNK = 4096  # samples at once
+_BLOCK = 8192  # rows and columns of a matrix that are factorised at once
 
 
 @in_float64
@@ -80,9 +81,31 @@ def factorised(matrix: np.ndarray, added: float, along: np.ndarray | float = 1.0
         try:
             regular = matrix.copy().T  # the same, in the order of LAPACK, which would copy it again
             regular[np.diag_indices(len(regular))] += added * along
-            return cholesky(regular, lower=True, overwrite_a=True, check_finite=False), added
+            _cholesky(regular)
+            return regular, added
         except np.linalg.LinAlgError:
             added *= 10.0
+
+
+def _cholesky(matrix: np.ndarray) -> None:
+    """Lower Cholesky factor in the place of a symmetric matrix.
+
+    In blocks: OpenBLAS on several threads ends in a segmentation fault where a matrix is too large for its buffers,
+    which one of 17,000 rows is not, and one of 23,000 is.
+    """
+    count = len(matrix)
+    for start in range(0, count, _BLOCK):
+        end = min(start + _BLOCK, count)
+        factor = cholesky(matrix[start:end, start:end], lower=True, check_finite=False)
+        matrix[start:end, start:end] = factor
+        matrix[start:end, end:] = 0.0
+        below = [slice(row, min(row + _BLOCK, count)) for row in range(end, count, _BLOCK)]
+        for rows in below:
+            matrix[rows, start:end] = solve_triangular(factor, matrix[rows, start:end].T, lower=True,
+                                                       check_finite=False).T
+        for place, rows in enumerate(below):
+            for columns in below[: place + 1]:
+                matrix[rows, columns] -= matrix[rows, start:end] @ matrix[columns, start:end].T
 
 
 def _weighted_gram(h: np.ndarray, factor: np.ndarray) -> np.ndarray:
