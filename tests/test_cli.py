@@ -96,8 +96,11 @@ def test_probabilities_are_found_and_what_they_hide_is_said(tmp_path):
 
 
 def test_another_verdict_is_exit_code_3(truth, tmp_path):
-    done = _run("recover", truth, "--activation", "tanh", "--out", tmp_path / "run", "--max-queries", 12, "--json")
+    done = _run("recover", truth, "--activation", "tanh", "--out", tmp_path / "run", "--max-queries", 12,
+                "--largest-matrix", 3, "--json")
     assert done.returncode == 3 and json.loads(done.stdout)["verdict"] == "TOO_FEW_QUERIES"
+    told = json.loads((tmp_path / "run" / "run.json").read_text())["run"]["options"]
+    assert told["queries"]["max_queries"] == 12 and told["expand"]["trainers"][0]["largest_matrix"] == 3 * 2**20
 
 
 def test_a_function_in_the_working_directory(tmp_path):

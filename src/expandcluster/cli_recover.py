@@ -86,6 +86,9 @@ def recover(
     effort: Annotated[float | None, typer.Option(
         help="Floating-point operations of a training step up to which wider students are tried; 2e10 by default.")
         ] = None,
+    largest_matrix: Annotated[int | None, typer.Option(
+        min=1, metavar="MIB", help="MiB that the matrix J'J of one student may take; larger students are trained "
+                                   "without it, by inexact steps. 512 by default: 8,192 parameters.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of queries and students.")] = 0,
     out: Annotated[Path | None, typer.Option(
         help="Run folder; an interrupted run goes on there. Default: runs/TEACHER.")] = None,
@@ -106,7 +109,7 @@ def recover(
         from expandcluster import recover as run
         from expandcluster.data import read_inputs
         from expandcluster.errors import BadInput
-        from expandcluster.options import ExpandOptions, QueryOptions, RecoverOptions
+        from expandcluster.options import ExpandOptions, LMOptions, QueryOptions, RecoverOptions
         from expandcluster.queries.domain import Domain
         from expandcluster.run_folder import summary
         from expandcluster.teachers import open_teacher
@@ -118,6 +121,8 @@ def recover(
         asked = open_teacher(teacher, input_size if rows is None else rows.x.shape[1], domain=domain,
                              probabilities=output in ("softmax", "logistic"), outputs=outputs)
         given: dict[str, Any] = {"students": students, "widths": whole_numbers("--widths", widths), "effort": effort}
+        if largest_matrix is not None:
+            given["trainers"] = (LMOptions(largest_matrix=largest_matrix * 2**20),)
         expand = ExpandOptions(**{name: value for name, value in given.items() if value is not None})
         options = RecoverOptions(queries=QueryOptions(domain=domain, sampler=sampler.value, scale=scale,
                                                       max_queries=max_queries, noisy=noisy),

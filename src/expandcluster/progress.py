@@ -144,6 +144,11 @@ class StudentsTrained(Event, stage="expand"):
         """Students at the noise floor so far, those of earlier waves included."""
         return int(self.values["at_floor"])
 
+    @property
+    def exact_steps(self) -> bool:
+        """Whether they were trained with their matrix J'J, or were too large for it."""
+        return bool(self.values["exact_steps"])
+
 
 class StudentsSettled(Event, stage="settle"):
     """Inputs on which students differ were asked, and the students trained on the answers."""

@@ -95,7 +95,7 @@ def recover(
         source.drawn = students.samples
         students = run.stage("settle", settle, students, source, act, progress)
         source.restore(students.extra)
-        built = run.stage("cluster", reconstruct, students, source, act, options.cluster, progress)
+        built = run.stage("cluster", reconstruct, students, source, act, options, progress)
         network = run.stage("fine_tune", fine_tune, built.network, source, progress)
         tried = run.stage("challenge", challenge, network, students, source, progress)
         source.restore(tried.extra)

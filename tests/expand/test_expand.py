@@ -10,13 +10,15 @@ from tests.problems import random_teacher
 
 from expandcluster.activations import get_activation
 from expandcluster.certify import judge
+from expandcluster.compare import compare
 from expandcluster.expand import expand as module
 from expandcluster.expand.expand import expand, widths_for
-from expandcluster.options import ExpandOptions, QueryOptions, RecoverOptions
-from expandcluster.progress import silent
+from expandcluster.options import ExpandOptions, LMOptions, QueryOptions, RecoverOptions
+from expandcluster.progress import StudentsTrained, silent
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.row_space import RowSpace
 from expandcluster.queries.source import open_source
+from expandcluster.recover import recover
 from expandcluster.results import Verdict
 from expandcluster.teachers.base import Teacher
 
@@ -74,6 +76,20 @@ def test_narrow_students_of_hundreds_of_inputs_are_left_out(inputs, first):
 @pytest.mark.parametrize(("activation", "agree"), [("tanh", 2), ("relu", 3)])
 def test_kinked_students_agree_whatever_size_they_were_pruned_to(activation, agree):
     source = open_source(Teacher.from_network(random_teacher((3, 2, 2, 1), activation, 0)), RecoverOptions().queries, 0)
-    pool = module._Pool(source, get_activation(activation), silent, keep_all=False, least=1)
+    pool = module._Pool(source, get_activation(activation), ExpandOptions(), silent, keep_all=False, least=1)
     pool.floor_networks = [random_teacher(sizes, activation, 0) for sizes in ((3, 2, 2, 1), (3, 2, 2, 1), (3, 4, 3, 1))]
     assert pool.agreeing() == agree
+
+
+@pytest.mark.parametrize(("largest", "exact"), [(2**29, True), (3000, False)])
+def test_the_memory_of_the_matrix_decides_how_students_are_trained_and_is_said(largest, exact):
+    truth, waves = random_teacher((4, 3, 2), "tanh", 0), []
+
+    def watch(event):
+        if isinstance(event, StudentsTrained):
+            waves.append((event.exact_steps, "inexact steps" in event.message))
+
+    options = RecoverOptions(expand=ExpandOptions(trainers=(LMOptions(largest_matrix=largest),)))
+    found = recover(Teacher.from_network(truth), activation="tanh", options=options, progress=watch)
+    assert found.verdict is Verdict.EXACT and compare(found.network, truth).max_parameter_error < 1e-10
+    assert waves and all(wave == (exact, not exact) for wave in waves)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -107,20 +108,20 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
         progress: told of every wave.
     """
     waves = options.expand
-    pool = _Pool(source, activation, progress, keep_all=waves.keep == "all", least=rows.rank or 1)
+    pool = _Pool(source, activation, waves, progress, keep_all=waves.keep == "all", least=rows.rank or 1)
     deep = hidden_layers > 1  # shallow students get there without the smooth path
     sizes: tuple[int, ...] = ()
     out_of_budget = False
     widths = widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs, pool.inputs)
     for wave, width in enumerate(widths):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
-        samples = samples_for(source, sizes)
+        samples = samples_for(source, sizes, waves)
         if not _affordable(samples, sizes, waves, wave, activation):
             out_of_budget = source.given is None and not _enough(samples, sizes)
             break
-        best = pool.add(sizes, samples, waves, seed + wave, smooth_path=deep)
+        best = pool.add(sizes, samples, seed + wave, smooth_path=deep)
         if not pool.floor_networks and deep and best < _PROMISING:  # another wave costs far less than wider students
-            pool.add(sizes, samples, waves, seed + 500 + wave, smooth_path=deep)
+            pool.add(sizes, samples, seed + 500 + wave, smooth_path=deep)
         if pool.floor_networks:
             break
     for wave in range(waves.waves):
@@ -128,11 +129,11 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
         if not found or pool.agreeing() >= waves.enough or found >= _IN_VAIN * waves.enough:
             break
         # The width at which the search succeeded: narrower students are faster, but rarely reach the floor.
-        samples = samples_for(source, sizes)
-        pool.add(sizes, samples, waves, seed + 1000 + wave, smooth_path=deep and wave % 4 < 3)
+        samples = samples_for(source, sizes, waves)
+        pool.add(sizes, samples, seed + 1000 + wave, smooth_path=deep and wave % 4 < 3)
         if len(pool.floor_networks) == found and wave % 2 == 1:
             wider = (sizes[0], *(math.ceil(1.5 * h) for h in sizes[1:-1]), sizes[-1])
-            sizes = wider if _enough(samples_for(source, wider), wider) else sizes
+            sizes = wider if _enough(samples_for(source, wider, waves), wider) else sizes
     return dataclasses.replace(pool.students(), out_of_budget=out_of_budget)
 
 
@@ -140,19 +141,28 @@ def quick_look(source: Source, activation: Activation, hidden_layers: int, place
                options: RecoverOptions, seed: int) -> Students | None:
     """One wave of students of the width at ``place`` in the width search; ``None`` where it would not be trained."""
     waves = options.expand
-    pool = _Pool(source, activation, silent, keep_all=False, least=rows.rank or 1, smallest_wanted=True)
+    pool = _Pool(source, activation, waves, silent, keep_all=False, least=rows.rank or 1, smallest_wanted=True)
     widths = widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs, pool.inputs)
     if place >= len(widths):
         return None
     sizes = (pool.inputs, *[widths[place]] * hidden_layers, source.teacher.outputs)
-    samples = samples_for(source, sizes)
+    samples = samples_for(source, sizes, waves)
     if not _affordable(samples, sizes, waves, place, activation):
         return None
-    pool.add(sizes, samples, waves, seed + place, smooth_path=hidden_layers > 1)
+    pool.add(sizes, samples, seed + place, smooth_path=hidden_layers > 1)
     return pool.students()
 
 
-def samples_for(source: Source, sizes: Sequence[int]) -> Samples:
+def exact_steps(sizes: Sequence[int], options: ExpandOptions) -> bool:
+    """Whether students of ``sizes`` are trained by exact steps, with their matrix J'J."""
+    return fits(sizes, _exact_trainer(options.trainers))
+
+
+def _exact_trainer(trainers: Sequence[TrainerOptions]) -> LMOptions:
+    return next((t for t in trainers if isinstance(t, LMOptions)), LMOptions())
+
+
+def samples_for(source: Source, sizes: Sequence[int], options: ExpandOptions) -> Samples:
     """Training samples for students of ``sizes``: so many answers for each parameter, if there are so many.
 
     Of given inputs, which are free, students that are too large for exact steps are shown all.
@@ -163,22 +173,23 @@ def samples_for(source: Source, sizes: Sequence[int]) -> Samples:
     source.held_out(_HELD_OUT)  # first, so that a small budget cannot leave it out
     queries = source.options
     wanted = math.ceil(queries.per_parameter * parameter_count(sizes) / sizes[-1])
-    if source.given is not None and not fits(sizes):
+    exact = exact_steps(sizes, options)
+    if source.given is not None and not exact:
         wanted = source.useful
     samples = source.samples(max(queries.least_samples, wanted))
-    if fits(sizes):
+    if exact:
         return samples
-    rough = _ROUGH_GIVEN if _missing_are_found(source, sizes) else _ROUGH
+    rough = _ROUGH_GIVEN if _missing_are_found(source, sizes, options) else _ROUGH
     return dataclasses.replace(samples, floor=max(samples.floor, rough))
 
 
-def _missing_are_found(source: Source, sizes: Sequence[int]) -> bool:
+def _missing_are_found(source: Source, sizes: Sequence[int], options: ExpandOptions) -> bool:
     """Whether students are left that still lack neurons, or have made some up: large shallow ones of given inputs.
 
     Their superfluous neurons do not agree, and need not be pruned. What they learn last are neurons that are linear for
     most inputs, which are found later: see reconstruct/rare.py and tails.py.
     """
-    return source.given is not None and len(sizes) == 3 and not fits(sizes)
+    return source.given is not None and len(sizes) == 3 and not exact_steps(sizes, options)
 
 
 def _enough(samples: Samples, sizes: Sequence[int]) -> bool:
@@ -192,7 +203,7 @@ def _affordable(samples: Samples, sizes: Sequence[int], options: ExpandOptions, 
 
     Smooth students of a wrong shape creep close to the floor at any width, and ever wider ones take ever longer.
     """
-    if not fits(sizes):  # as much for every width, the narrowest are cheap
+    if not exact_steps(sizes, options):  # as much for every width, the narrowest are cheap
         return _enough(samples, sizes) and matrix_free_work(sizes, len(samples.x)) <= _MOST_INEXACT
     if failed == 0:
         most = _MOST_WORK
@@ -207,8 +218,7 @@ def train_wave(population: Population, samples: Samples, activation: Activation,
                seed: int = 0, smooth_path: bool = False, hopeful: float = np.inf) -> TrainedPopulation:
     """Train one wave; a kinked activation may be reached along its smooth stand-ins; ``hopeful`` as for ``train``."""
     if smooth_path and activation.negative_slope is not None:
-        short = next((t for t in trainers if isinstance(t, LMOptions)), LMOptions())
-        short = dataclasses.replace(short, steps=60)
+        short = dataclasses.replace(_exact_trainer(trainers), steps=60)
         for sharpness in _SHARPNESS:
             population = levenberg_marquardt(population, samples, activation, short, sharpness=sharpness).population
     return train(population, samples, activation, trainers, seed=seed, hopeful=hopeful)
@@ -229,7 +239,7 @@ def widths_for(options: ExpandOptions, rank: int | None, hidden_layers: int, out
     Where even the narrowest students are too large for exact steps, narrow ones are left out.
     """
     if rank is None:
-        large = not fits((inputs, *[options.widths[0]] * hidden_layers, outputs))
+        large = not exact_steps((inputs, *[options.widths[0]] * hidden_layers, outputs), options)
         return [w for w in options.widths if not large or w >= _NARROWEST] or list(options.widths)
     excess = (options.rho - 1.0) * (_LITTLE if hidden_layers == 1 and outputs >= _MANY else 1.0)
     first = max(math.ceil((1.0 + excess) * rank), rank + 2)
@@ -239,10 +249,10 @@ def widths_for(options: ExpandOptions, rank: int | None, hidden_layers: int, out
 class _Pool:
     """Students that reached the floor so far, and the losses of all."""
 
-    def __init__(self, source: Source, activation: Activation, progress: Progress, *, keep_all: bool,
-                 least: int, smallest_wanted: bool = False) -> None:
-        self.source, self.activation, self.progress, self.keep_all = source, activation, progress, keep_all
-        self.least, self.smallest_wanted = least, smallest_wanted
+    def __init__(self, source: Source, activation: Activation, options: ExpandOptions, progress: Progress, *,
+                 keep_all: bool, least: int, smallest_wanted: bool = False) -> None:
+        self.source, self.activation, self.options, self.progress = source, activation, options, progress
+        self.keep_all, self.least, self.smallest_wanted = keep_all, least, smallest_wanted
         self.floor_networks: list[Network] = []
         self.floor_losses: list[float] = []
         self.others: list[tuple[Network, float]] = []  # above the floor, or at it on their samples only
@@ -257,22 +267,22 @@ class _Pool:
     def inputs(self) -> int:
         return self.source.coordinates.size
 
-    def add(self, sizes: tuple[int, ...], samples: Samples, options: ExpandOptions, seed: int, *,
-            smooth_path: bool) -> float:
+    def add(self, sizes: tuple[int, ...], samples: Samples, seed: int, *, smooth_path: bool) -> float:
         """Train a wave of students of ``sizes``, prune them, keep those at the floor; returns the best loss."""
+        options, exact = self.options, exact_steps(sizes, self.options)
         students, self.floor = options.students, max(self.floor, samples.floor)
-        if not fits(sizes):
+        if not exact:
             students = min(students, _PAIR)
         elif parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
             students = min(students, max(_PAIR, options.enough - len(self.floor_networks)))
-        trainers = self._trainers(options, sizes)
+        trainers = self._trainers(sizes)
         wave = train_wave(random_population(sizes, students, seed), samples, self.activation, trainers, seed=seed,
                           smooth_path=smooth_path, hopeful=_HOPEFUL if trainers[0] is _FROM_AFAR[0] else np.inf)
         store_now()
         self.losses.extend(wave.loss.tolist())
         self.steps.extend(wave.steps.tolist())
         self.curves.extend(wave.curves)
-        networks, losses = self._prune(wave, samples, options)
+        networks, losses = self._prune(wave, samples)
         self.pruned.extend(losses.tolist())
         # Where a student's superfluous kinks lie tells nothing, and they may lie among the held-out samples.
         # And the answers to given inputs may depend on what the others do not determine.
@@ -286,41 +296,46 @@ class _Pool:
             samples = self.source.samples(_MORE * len(samples.x))
             wave = train(stack(strays, sizes), samples, self.activation, options.trainers, seed=seed)
             # What is left is met so seldom that a look at single inputs must settle it: see challenge.py.
-            self._keep(*self._prune(wave, samples, options), samples, share=_MOST)
+            self._keep(*self._prune(wave, samples), samples, share=_MOST)
         store_now()
-        self.progress(Event("expand", f"wave of {students} students {'-'.join(map(str, sizes))}: best loss "
+        self.progress(Event("expand", f"wave of {students} students {'-'.join(map(str, sizes))}"
+                            f"{'' if exact else ' (inexact steps)'}: best loss "
                             f"{losses.min():.1e}, at the noise floor so far {len(self.floor_networks)}",
-                            {"best_loss": float(losses.min()), "at_floor": len(self.floor_networks)}))
+                            {"best_loss": float(losses.min()), "at_floor": len(self.floor_networks),
+                             "exact_steps": float(exact)}))
         return float(losses.min())
 
     def _as_they_are(self, sizes: tuple[int, ...]) -> bool:
-        unpruned = clustered_unpruned(self.activation, sizes) or _missing_are_found(self.source, sizes)
+        unpruned = clustered_unpruned(self.activation, sizes) or _missing_are_found(self.source, sizes, self.options)
         return unpruned and not self.smallest_wanted
 
-    def _trainers(self, options: ExpandOptions, sizes: tuple[int, ...]) -> tuple[TrainerOptions, ...]:
+    def _trainers(self, sizes: tuple[int, ...]) -> tuple[TrainerOptions, ...]:
         """The trainers; Levenberg-Marquardt leaves to pruning what only pruning mends.
 
         On given inputs inexact steps from random weights creep where mini-batches do not.
         """
-        creep = _CREEP if fits(sizes) or self._as_they_are(sizes) else _ROUGH_CREEP
-        trainers = tuple(dataclasses.replace(t, creep=creep) if options.prune and isinstance(t, LMOptions)
-                         and t.creep is None else t for t in options.trainers)
-        first = self.source.given is not None and not fits(sizes) and isinstance(trainers[0], LMOptions)
+        exact = exact_steps(sizes, self.options)
+        creep = _CREEP if exact or self._as_they_are(sizes) else _ROUGH_CREEP
+        trainers = tuple(dataclasses.replace(t, creep=creep) if self.options.prune and isinstance(t, LMOptions)
+                         and t.creep is None else t for t in self.options.trainers)
+        first = self.source.given is not None and not exact and isinstance(trainers[0], LMOptions)
         return (*_FROM_AFAR, *trainers) if first else trainers
 
-    def _prune(self, wave: TrainedPopulation, samples: Samples, options: ExpandOptions
-               ) -> tuple[list[Network], np.ndarray]:
-        if not options.prune:
+    def _prune(self, wave: TrainedPopulation, samples: Samples) -> tuple[list[Network], np.ndarray]:
+        if not self.options.prune:
             return [wave.population.network(s, self.activation) for s in range(wave.population.students)], wave.loss
-        exact = fits(wave.population.sizes)
-        how = _PRUNE if exact else _PRUNE_ROUGHLY
+        exact = exact_steps(wave.population.sizes, self.options)
+
+        def train_on(how: LMOptions, population: Population, data: Samples) -> TrainedPopulation:
+            how = dataclasses.replace(how, largest_matrix=_exact_trainer(self.options.trainers).largest_matrix)
+            return levenberg_marquardt(population, data, self.activation, how)
+
         networks, losses = prune(
-            wave, samples, self.activation,
-            lambda population, data: levenberg_marquardt(population, data, self.activation, how),
+            wave, samples, self.activation, functools.partial(train_on, _PRUNE if exact else _PRUNE_ROUGHLY),
             self.least, skip=wave.loss <= samples.floor if self._as_they_are(wave.population.sizes) else None)
         near = [] if exact else [s for s in range(len(losses)) if samples.floor < losses[s] <= _ROUGH_CREEP]
         if near:
-            trained = levenberg_marquardt(stack([networks[s] for s in near]), samples, self.activation, _PRUNED_ROUGHLY)
+            trained = train_on(_PRUNED_ROUGHLY, stack([networks[s] for s in near]), samples)
             for place, s in enumerate(near):
                 networks[s], losses[s] = trained.population.network(place, self.activation), trained.loss[place]
         return networks, losses
@@ -361,7 +376,7 @@ class _Pool:
         Those are not pruned, or pruned to sizes of no meaning: clustering tells which neurons are the teacher's. So it
         does of students that were trained and pruned roughly.
         """
-        rough = any(not fits(n.sizes) for n in self.floor_networks)
+        rough = any(not exact_steps(n.sizes, self.options) for n in self.floor_networks)
         if rough or self.activation.negative_slope is not None:
             return len(self.floor_networks)
         return Counter(n.hidden_sizes for n in self.floor_networks)[self.smallest()]

@@ -29,6 +29,7 @@ from expandcluster.precision import in_float64
 __all__ = ["fits", "levenberg_marquardt", "train_one"]
 
 _OPTIONS = LMOptions()
+_MOST_ROWS = 2**14  # of a matrix: OpenBLAS on several threads ends in a segmentation fault somewhere above 17,000
 _MOST_PAIRS = 2**20  # bytes of the products of pairs of a layer's inputs for one sample
 
 Chunk = tuple[jax.Array, jax.Array, jax.Array]  # x, y, present
@@ -93,10 +94,13 @@ def train_one(network: Network, samples: Samples, options: LMOptions) -> tuple[N
 def fits(sizes: Sequence[int], options: LMOptions = _OPTIONS) -> bool:
     """Whether the matrix J'J of one student of these layer sizes is made.
 
-    It must not be larger than the options allow; and where layers have hundreds of inputs, whose products of pairs it
-    is made of, steps without it are faster.
+    It must not be larger than the options allow, nor, on a processor, than LAPACK can factorise; and where layers have
+    hundreds of inputs, whose products of pairs it is made of, steps without it are faster.
     """
-    return 8 * parameter_count(sizes) ** 2 <= options.largest_matrix and bytes_per_sample(sizes) <= _MOST_PAIRS
+    largest = options.largest_matrix
+    if jax.default_backend() == "cpu":
+        largest = min(largest, 8 * _MOST_ROWS**2)
+    return 8 * parameter_count(sizes) ** 2 <= largest and bytes_per_sample(sizes) <= _MOST_PAIRS
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

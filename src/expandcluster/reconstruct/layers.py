@@ -16,7 +16,7 @@ from expandcluster.expand.gauss_newton import parameter_count
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network, stack
-from expandcluster.options import ClusterOptions, LMOptions
+from expandcluster.options import ClusterOptions, LMOptions, RecoverOptions
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.coordinates import Coordinates
 from expandcluster.queries.source import Source
@@ -43,7 +43,7 @@ class Reconstruction:
     layers: tuple[LayerClusters, ...]
 
 
-def reconstruct(students: Students, source: Source, activation: Activation, options: ClusterOptions,
+def reconstruct(students: Students, source: Source, activation: Activation, options: RecoverOptions,
                 progress: Progress = silent) -> Reconstruction:
     """Build one network from the students (paper, section 4, steps 2 to 4).
 
@@ -51,20 +51,21 @@ def reconstruct(students: Students, source: Source, activation: Activation, opti
         students: best first; those of other sizes take part too.
         source: gives the samples the students were trained on.
         activation: of the hidden layers.
-        options: see :class:`ClusterOptions`.
+        options: how students were trained, and neurons are clustered.
         progress: told of every layer.
     """
     if not students.networks:
         return Reconstruction(None, ())
-    samples = samples_for(source, max((n.sizes for n in students.networks), key=parameter_count))
+    samples = samples_for(source, max((n.sizes for n in students.networks), key=parameter_count), options.expand)
     spread = samples.x.std(axis=0)
     if source.given is None or spread.min() >= _EVEN * spread.max():
-        return _best(students, samples, activation, options, progress)
+        return _best(students, samples, activation, options.cluster, progress)
     # Neurons are compared by what they make of the given inputs, each principal axis in units of its spread: what
     # students learn of an input that hardly varies is chance, and must not keep their neurons apart.
     metric = Coordinates.by_spread(samples.x)
     lowered = dataclasses.replace(students, networks=tuple(metric.lower(n) for n in students.networks))
-    built = _best(lowered, dataclasses.replace(samples, x=metric.inside(samples.x)), activation, options, progress)
+    built = _best(lowered, dataclasses.replace(samples, x=metric.inside(samples.x)), activation, options.cluster,
+                  progress)
     return built if built.network is None else dataclasses.replace(built, network=metric.lift(built.network))
 
 
