@@ -7,7 +7,7 @@ import shlex
 from pathlib import PurePath
 from typing import Any, get_args
 
-from expandcluster.options import RecoverOptions, TrainerOptions
+from expandcluster.options import LMOptions, RecoverOptions, TrainerOptions
 from expandcluster.read_run import RunDescription
 
 __all__ = ["command_line", "python_call"]
@@ -15,6 +15,7 @@ __all__ = ["command_line", "python_call"]
 _FILES = (".onnx", ".npz", ".csv", ".parquet", ".safetensors")
 _CLASSES = {"queries": "QueryOptions", "expand": "ExpandOptions", "cluster": "ClusterOptions", "domain": "Domain"}
 _BOX = ("queries", "domain", "low"), ("queries", "domain", "high")
+_TRAINERS = ("expand", "trainers")
 _FLAGS = {("queries", "max_queries"): "--max-queries", ("queries", "noisy"): "--noisy",
           ("queries", "sampler"): "--sampler", ("queries", "scale"): "--scale",
           ("queries", "domain", "integers"): "--integers", ("expand", "students"): "--students",
@@ -54,6 +55,10 @@ def command_line(run: RunDescription) -> str | None:
         return None
     if bounds != [None, None]:
         words += ["--box=" + ",".join("" if bound is None else f"{bound!r}" for bound in bounds)]
+    mebibytes = _only_matrix(changed.pop(_TRAINERS)) if _TRAINERS in changed else ""
+    if mebibytes is None:
+        return None
+    words += ["--largest-matrix", mebibytes] if mebibytes else []
     for path, value in changed.items():
         if path not in _FLAGS:
             return None
@@ -106,6 +111,15 @@ def _changed(options: dict[str, Any], default: dict[str, Any]) -> list[tuple[tup
         elif (list(usual) if isinstance(usual, tuple) else usual) != value:
             changed.append(((name,), tuple(value) if isinstance(value, list) else value))
     return changed
+
+
+def _only_matrix(trainers: tuple[dict[str, Any], ...]) -> str | None:
+    """MiB that J'J may take where all else is the default, and this is a whole number of them."""
+    usual = dataclasses.asdict(LMOptions())
+    if len(trainers) != 1 or {**trainers[0], "largest_matrix": usual["largest_matrix"]} != usual:
+        return None
+    mebibytes, left = divmod(trainers[0]["largest_matrix"], 2**20)
+    return None if left else str(mebibytes)
 
 
 def _arguments(values: dict[str, Any]) -> str:
