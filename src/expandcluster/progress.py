@@ -192,7 +192,7 @@ class FineTuned(Event, stage="fine_tune"):
 
     @property
     def relative_loss(self) -> float:
-        """Where that ended."""
+        """Where that is; of a table without those of its answers that are set aside, as the message says."""
         return self.values["relative_loss"]
 
 

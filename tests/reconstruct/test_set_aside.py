@@ -10,6 +10,7 @@ import pytest
 import expandcluster as ec
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
+from expandcluster.progress import FineTuned
 from expandcluster.reconstruct.fine_tune import tune
 from expandcluster.reconstruct.set_aside import Tuned, tuned_apart, unexplained
 
@@ -51,9 +52,12 @@ def test_a_table_with_answers_that_no_network_explains_is_never_exact() -> None:
     _, samples = problem()
     y = samples.y.copy()
     y[7] += np.random.default_rng(5).normal(size=6)
-    found = ec.recover(ec.Teacher.from_data(samples.x, y), activation="relu")
+    tuned: list[FineTuned] = []
+    found = ec.recover(ec.Teacher.from_data(samples.x, y), activation="relu",
+                       progress=lambda event: tuned.append(event) if isinstance(event, FineTuned) else None)
     assert found.verdict is ec.Verdict.TOO_FEW_QUERIES
     assert found.relative_loss > 1e-6
+    assert tuned[-1].relative_loss < 1e-26 and tuned[-1].message.endswith("steps, 1 answer set aside")
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from expandcluster.expand.levenberg_marquardt import fits, train_one
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
@@ -37,32 +39,39 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
         return None
     samples = source.samples(samples_to_tune(network, source))
     if source.given is None:
-        network, loss, steps = tune(network, samples)
+        (network, loss, steps), aside = tune(network, samples), 0
     else:
-        network, loss, steps = _tuned_to_given(network, samples, progress)
-    progress(Event("fine_tune", f"relative loss {loss:.1e} after {steps} steps", {"relative_loss": loss}))
+        network, loss, steps, aside = _tuned_to_given(network, samples, progress)
+    left = f", {aside} {'answer' if aside == 1 else 'answers'} set aside" if aside else ""
+    progress(Event("fine_tune", f"relative loss {loss:.1e} after {steps} steps{left}",
+                   {"relative_loss": loss, "aside": aside}))
     return network
 
 
-def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> Tuned:
-    """Tuned, with the neurons that clusters lack since they are linear for most given inputs."""
+def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> tuple[Network, float, int, int]:
+    """Tuned, with the neurons that clusters lack since they are linear for most given inputs.
+
+    Also the relative loss of all answers but those that are set aside in the end, steps taken, and how many are.
+    """
     found = network.hidden_sizes[0]
     network, off = with_rare_neurons(with_linear_neurons(network, samples), samples)
-    _tell_of_new(network, found, progress)
+    _tell_of_new(network, found, samples, progress)
     found = network.hidden_sizes[0]
     network, steps = tuned_apart(network, samples, off, *_trainers(network), progress)
     network = with_mostly_off(network, samples, off)
-    _tell_of_new(network, found, progress)
-    if unexplained(network, samples).any():  # training cannot explain them, and would change all weights for them
-        return network, samples.relative_loss(network(samples.x)), steps
+    _tell_of_new(network, found, samples, progress)
+    if (aside := unexplained(network, samples)).any():  # training cannot explain them, and would change all for them
+        rest = samples.take(~aside)
+        return network, rest.relative_loss(network(rest.x)), steps, int(np.count_nonzero(aside))
     network, loss, more = tune(network, samples)
-    return network, loss, steps + more
+    return network, loss, steps + more, 0
 
 
-def _tell_of_new(network: Network, found: int, progress: Progress) -> None:
+def _tell_of_new(network: Network, found: int, samples: Samples, progress: Progress) -> None:
     if (more := network.hidden_sizes[0] - found) > 0:
+        loss = samples.relative_loss(network(samples.x))
         progress(Event("fine_tune", f"{more} {'neuron' if more == 1 else 'neurons'} that most inputs leave linear",
-                       {"neurons": network.hidden_sizes[0]}))
+                       {"neurons": network.hidden_sizes[0], "relative_loss": loss}))
 
 
 def tune(network: Network, samples: Samples) -> Tuned:
