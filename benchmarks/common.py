@@ -11,7 +11,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -59,10 +59,21 @@ HEAD = ("| teacher | verdict | sizes found | largest parameter error | relative 
         "|---|---|---|---|---|---|---|")
 
 
+def watcher() -> Callable[[ec.Event], None]:
+    """Writes what happens on standard error, after seconds from now."""
+    start = time.perf_counter()
+
+    def told(event: ec.Event) -> None:
+        print(f"{time.perf_counter() - start:7.0f} s  {event.stage}: {event.message}", file=sys.stderr, flush=True)
+
+    return told
+
+
 def measure(name: str, teacher: ec.Teacher, truth: ec.Network, tolerance: float = 1e-8, **settings: object) -> Row:
     """Recover a teacher and compare it with the truth; the row is printed at once."""
     start = time.perf_counter()
-    found = ec.recover(teacher, activation=truth.activation, hidden_layers=len(truth.hidden_sizes), **settings)
+    found = ec.recover(teacher, activation=truth.activation, hidden_layers=len(truth.hidden_sizes), progress=watcher(),
+                       **settings)
     seconds = time.perf_counter() - start
     error = float("inf")
     if found.network is not None:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
 from benchmarks.chosen_queries import of_images
-from benchmarks.common import machine, peak_memory
+from benchmarks.common import machine, peak_memory, watcher
 from benchmarks.image_teachers import DATA, cifar10_standardised, mnist
 
 import expandcluster as ec
@@ -54,12 +52,7 @@ def measure(name: str, x: np.ndarray, truth: ec.Network, activation: str, out: P
 
     Seconds are those of all starts of a run.
     """
-    start = time.perf_counter()
-
-    def told(event: ec.Event) -> None:
-        print(f"{time.perf_counter() - start:7.0f} s  {event.stage}: {event.message}", file=sys.stderr, flush=True)
-
-    found = ec.recover(ec.Teacher.from_data(x, truth(x)), activation=activation, progress=told,
+    found = ec.recover(ec.Teacher.from_data(x, truth(x)), activation=activation, progress=watcher(),
                        hidden_layers=len(truth.hidden_sizes), out=out)
     error, sizes, share = float("inf"), "-", 0.0
     if found.network is not None:
