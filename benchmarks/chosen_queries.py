@@ -92,7 +92,7 @@ CASES = [
       for sizes in RANDOM),
     *(of_images(mnist, (64,), activation) for activation in ("tanh", "relu")),
     of_images(cifar10, (32,), "relu"),
-    of_images(mnist, (96,), "tanh"),
+    *(of_images(mnist, (hidden,), "tanh") for hidden in (96, 128)),
 ]
 
 

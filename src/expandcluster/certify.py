@@ -57,12 +57,14 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     given, known = source.given is not None, None
     # From J'J: of images sooner, whose Jacobian would have hundreds of thousands of rows.
     large = not lifted.tuned and (network.parameters > _LARGE if given else not fits(network.sizes))
-    if lifted.bars.size:
-        bars = _lifted_bars(lifted, network, error_bars(determined(network, samples, noise)),
-                            source.coordinates.center)
-    elif large:
+    if large:
         tell = determined_large if may_polish(network) else determined_sampled
         known = tell(network, samples, noise, checked=given)
+    if lifted.bars.size:
+        plain = Coordinates(np.zeros(network.sizes[0]), np.ones(network.sizes[0]))
+        in_slice = large_error_bars(known, plain) if known else error_bars(determined(network, samples, noise))
+        bars = _lifted_bars(lifted, network, in_slice, source.coordinates.center)
+    elif known:
         bars = large_error_bars(known, source.coordinates, lasting)
     else:
         samples = source.full(lifted.tuned) if lifted.tuned else _outside(samples, source.coordinates)

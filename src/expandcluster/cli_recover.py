@@ -88,7 +88,7 @@ def recover(
         ] = None,
     largest_matrix: Annotated[int | None, typer.Option(
         min=1, metavar="MIB", help="MiB that the matrix J'J of one student may take; larger students are trained "
-                                   "without it, by inexact steps. 512 by default: 8,192 parameters.")] = None,
+                                   "without it, by inexact steps. 128 by default: 4,096 parameters.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of queries and students.")] = 0,
     out: Annotated[Path | None, typer.Option(
         help="Run folder; an interrupted run goes on there. Default: runs/TEACHER.")] = None,

@@ -104,7 +104,7 @@ class LMOptions:
         memory: bytes that the temporary arrays of one chunk of samples may take; about a processor's
             cache is fastest.
         largest_matrix: bytes that the matrix J'J of one student may take; larger students are trained
-            without it, by inexact steps. 512 MiB are 8,192 parameters.
+            without it, by inexact steps. 128 MiB are 4,096 parameters.
 
     Example:
         >>> LMOptions(steps=100).trainer
@@ -117,7 +117,7 @@ class LMOptions:
     creep: float | None = None
     damping: float = 1e-2
     memory: int = 2 * 2**20
-    largest_matrix: int = 2**29
+    largest_matrix: int = 2**27
     trainer: str = dataclasses.field(default="levenberg_marquardt", init=False)
 
     def __post_init__(self) -> None:

@@ -204,7 +204,7 @@ def test_how_to_repeat_it(run: Path) -> None:
     assert str(command_line(function)).endswith("--seed 0 --input-size 4 --max-queries 500 --noisy")
     options["expand"]["trainers"][0]["largest_matrix"] = 64 * 2**20
     assert " --largest-matrix 64 --max-queries" in str(command_line(dataclasses.replace(function, options=options)))
-    options["expand"]["trainers"][0]["largest_matrix"] = 2**29
+    options["expand"]["trainers"][0]["largest_matrix"] = 2**27
     options["expand"]["trainers"][0]["steps"] = 7
     assert command_line(dataclasses.replace(function, options=options)) is None
     call = python_call(dataclasses.replace(function, options=options))
