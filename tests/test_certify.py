@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from tests.problems import random_teacher
 
+from expandcluster import certify as module
 from expandcluster.certify import judge
 from expandcluster.error_bars import determined, error_bars, names_of_undetermined
 from expandcluster.expand.expand import Students
@@ -17,6 +18,7 @@ from expandcluster.options import QueryOptions
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import open_source
 from expandcluster.reconstruct.fine_tune import fine_tune
+from expandcluster.recover import recover
 from expandcluster.results import Certificate, Verdict
 from expandcluster.symmetry_moves import unit_norm
 from expandcluster.teachers.base import Teacher
@@ -132,3 +134,15 @@ def test_students_that_never_reached_the_floor_could_not_imitate():
 
 def test_a_changing_teacher_is_never_exact():
     assert judge(GOOD, STUDENTS, dataclasses.replace(PROBE, changing=True), enough=4) is Verdict.IMPRECISE
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_error_bars_of_lifted_networks_from_the_matrix_are_those_of_the_jacobian(monkeypatch, activation):
+    teacher = Teacher.from_network(random_teacher((20, 3, 2), activation, 0))
+    exact = recover(teacher, activation=activation)
+    monkeypatch.setattr(module, "fits", lambda sizes: False)
+    large = recover(teacher, activation=activation)
+    assert exact.verdict is large.verdict is Verdict.EXACT
+    for one, other in zip(exact.certificate.error_bars, large.certificate.error_bars, strict=True):
+        assert np.isfinite(other).all() and one.shape == other.shape
+        np.testing.assert_allclose(other, one, rtol=5e-3)  # the matrix leaves out scales when it counts
