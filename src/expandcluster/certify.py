@@ -61,8 +61,8 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
         tell = determined_large if may_polish(network) else determined_sampled
         known = tell(network, samples, noise, checked=given)
     if lifted.bars.size:
-        plain = Coordinates(np.zeros(network.sizes[0]), np.ones(network.sizes[0]))
-        in_slice = large_error_bars(known, plain) if known else error_bars(determined(network, samples, noise))
+        own = Coordinates(np.zeros(network.sizes[0]), np.ones(network.sizes[0]))  # of the slice, as they are
+        in_slice = large_error_bars(known, own) if known else error_bars(determined(network, samples, noise))
         bars = _lifted_bars(lifted, network, in_slice, source.coordinates.center)
     elif known:
         bars = large_error_bars(known, source.coordinates, lasting)

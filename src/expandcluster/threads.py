@@ -1,4 +1,4 @@
-"""How many threads linear algebra may use while students are trained side by side.
+"""How many threads there may be, and how many linear algebra may use while students are trained side by side.
 
 Each student has a thread of its own. A Cholesky factorisation that is itself split over threads then
 waits for cores that other students hold: it was measured 20 times slower so on a busy machine.
@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 from collections.abc import Iterator
 
 from threadpoolctl import ThreadpoolController
 
-__all__ = ["one_thread", "one_thread_each"]
+__all__ = ["cores", "one_thread", "one_thread_each"]
+
+
+def cores() -> int:
+    """Processor cores that this process may use: a scheduler may have given it fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.lru_cache(maxsize=1)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from expandcluster.engines.base import engine_in_use, using
-from expandcluster.engines.local import LocalEngine, cores
+from expandcluster.engines.local import LocalEngine
+from expandcluster.threads import cores
 
 
 @pytest.mark.parametrize("threads", [1, 3])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from expandcluster.expand.prune import removal_costs
 from expandcluster.networks import Network
-from expandcluster.threads import one_thread_each
+from expandcluster.threads import cores, one_thread_each
 
 __all__ = ["contributing", "contributions"]
 
@@ -44,7 +43,7 @@ def contributions(students: Sequence[Network], x: np.ndarray) -> np.ndarray:
     Returns:
         A number for each neuron, students one after the other.
     """
-    with one_thread_each(len(students)), ThreadPoolExecutor(os.cpu_count()) as pool:
+    with one_thread_each(len(students)), ThreadPoolExecutor(cores()) as pool:
         return np.concatenate(list(pool.map(lambda network: _contributions(network, x), students)))
 
 

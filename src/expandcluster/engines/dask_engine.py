@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from expandcluster.engines.base import using
-from expandcluster.engines.local import LocalEngine, cores
+from expandcluster.engines.local import LocalEngine
 from expandcluster.errors import BadInput, ExpandClusterError, MissingExtra
 from expandcluster.precision import in_float64
 from expandcluster.progress import Event, Progress, silent
+from expandcluster.threads import cores
 
 __all__ = ["DaskEngine", "dask_engine"]
 

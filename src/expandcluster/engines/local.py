@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import Any
 
-__all__ = ["LocalEngine", "cores"]
+from expandcluster.threads import cores
 
-
-def cores() -> int:
-    """Processor cores that this process may use: a scheduler may have given it fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+__all__ = ["LocalEngine"]
 
 
 class LocalEngine:

@@ -17,11 +17,10 @@ import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
 from expandcluster.activations import Activation
-from expandcluster.engines.local import cores
 from expandcluster.expand.gauss_newton import flatten, unflatten
 from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
-from expandcluster.threads import one_thread
+from expandcluster.threads import cores, one_thread
 
 __all__ = ["factorised", "normal_matrix"]
 
@@ -46,7 +45,6 @@ def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
     matrix = np.zeros((network.parameters, network.parameters))
     blocks = matrix[:first, :first].reshape(hidden, width, hidden, width)
     side = matrix[:first, first:].reshape(hidden, width, -1)
-    pairs = np.triu_indices(hidden)
     with one_thread(), ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(x), _CHUNK):
             part = x[start : start + _CHUNK]
@@ -54,15 +52,7 @@ def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
             z = part @ network.weights[0].T + network.biases[0]
             delta, rest = (np.asarray(a) for a in _above(above, jnp.asarray(z), sizes=network.sizes[1:],
                                                          activation=network.activation))
-
-            def add(j: int, other: int, h: np.ndarray = h, delta: np.ndarray = delta) -> None:
-                blocks[j, :, other] += _weighted_gram(h, np.einsum("nk,nk->n", delta[:, :, j], delta[:, :, other]))
-
-            def add_side(j: int, h: np.ndarray = h, delta: np.ndarray = delta, rest: np.ndarray = rest) -> None:
-                side[j] += h.T @ np.einsum("nk,nkq->nq", delta[:, :, j], rest)
-
-            list(pool.map(add_side, range(hidden)))
-            list(pool.map(add, *pairs))
+            _add(pool, h, delta, rest, blocks, side)
             flat = rest.reshape(-1, rest.shape[2])
             matrix[first:, first:] += flat.T @ flat
     for j in range(hidden):
@@ -70,6 +60,19 @@ def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
             blocks[j, :, other] = blocks[other, :, j]
     matrix[first:, :first] = matrix[:first, first:].T
     return matrix
+
+
+def _add(pool: ThreadPoolExecutor, h: np.ndarray, delta: np.ndarray, rest: np.ndarray, blocks: np.ndarray,
+         side: np.ndarray) -> None:
+    """Add what some samples tell of the first layer, ``blocks`` of one pair of neurons each, and ``side`` of one."""
+    def add_pair(j: int, other: int) -> None:
+        blocks[j, :, other] += _weighted_gram(h, np.einsum("nk,nk->n", delta[:, :, j], delta[:, :, other]))
+
+    def add_side(j: int) -> None:
+        side[j] += h.T @ np.einsum("nk,nkq->nq", delta[:, :, j], rest)
+
+    list(pool.map(add_side, range(len(side))))
+    list(pool.map(add_pair, *np.triu_indices(len(side))))
 
 
 def factorised(matrix: np.ndarray, added: float, along: np.ndarray | float = 1.0) -> tuple[np.ndarray, float]:

@@ -55,10 +55,9 @@ def command_line(run: RunDescription) -> str | None:
         return None
     if bounds != [None, None]:
         words += ["--box=" + ",".join("" if bound is None else f"{bound!r}" for bound in bounds)]
-    mebibytes = _only_matrix(changed.pop(_TRAINERS)) if _TRAINERS in changed else ""
-    if mebibytes is None:
-        return None
-    words += ["--largest-matrix", mebibytes] if mebibytes else []
+    if (mebibytes := _only_matrix(changed.get(_TRAINERS, ()))) is not None:
+        del changed[_TRAINERS]
+        words += ["--largest-matrix", mebibytes]
     for path, value in changed.items():
         if path not in _FLAGS:
             return None
