@@ -14,12 +14,12 @@ import optax
 
 from expandcluster.activations import Activation
 from expandcluster.expand.each_student import free_parameters, parameters, with_parameters
-from expandcluster.expand.gauss_newton import loss
+from expandcluster.expand.gauss_newton import loss, unflatten
 from expandcluster.expand.loss_curve import Curve, curve_points
 from expandcluster.expand.population import Samples, Status, TrainedPopulation
 from expandcluster.expand.train_all import split, train_all
 from expandcluster.expand.training import End
-from expandcluster.networks import Population
+from expandcluster.networks import Population, forward
 from expandcluster.options import AdamOptions
 from expandcluster.precision import in_float64
 
@@ -155,7 +155,8 @@ def _follow(curve: Curve, epoch: jax.Array, relative: jax.Array) -> Curve:
 
 def _whole_loss(theta: jax.Array, sizes: tuple[int, ...], activation: Activation, x: jax.Array, y: jax.Array
                 ) -> jax.Array:
-    return loss(theta, sizes, activation, x, y, jnp.ones(len(x)))
+    # Samples first: as in `loss`, with samples last, XLA computes all hidden units of many samples once for every output.
+    return jnp.sum((forward(*unflatten(theta, sizes), activation, x) - y) ** 2)
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))

@@ -38,7 +38,8 @@ _ROUGH = 1e-8  # relative loss to which students are trained that are too large 
 _ROUGH_GIVEN = 1e-5  # the same for shallow students of given inputs, see `_missing_are_found`
 _FROM_AFAR = (AdamOptions(epochs=60, batch=256, learning_rate=3e-3, patience=60),  # before inexact steps
               *(AdamOptions(epochs=15, batch=256, learning_rate=3e-3 / 2**k, patience=15) for k in range(1, 7)))
-_HOPEFUL = 3e-5  # relative loss after mini-batches from which inexact steps help
+_NEAR = 1e-4  # damping that inexact steps begin with after mini-batches
+_HOPEFUL = 3e-5  # relative loss after mini-batches from which inexact steps help on given inputs
 _NARROWEST = 16  # students of hundreds of inputs: narrower ones are hardly cheaper
 _LARGE = 800  # parameters of a student that takes long
 _PAIR = 2  # of them at least are trained side by side: one may fail
@@ -241,8 +242,10 @@ def widths_for(options: ExpandOptions, rank: int | None, hidden_layers: int, out
     if rank is None:
         large = not exact_steps((inputs, *[options.widths[0]] * hidden_layers, outputs), options)
         return [w for w in options.widths if not large or w >= _NARROWEST] or list(options.widths)
-    excess = (options.rho - 1.0) * (_LITTLE if hidden_layers == 1 and outputs >= _MANY else 1.0)
-    first = max(math.ceil((1.0 + excess) * rank), rank + 2)
+    narrow, wide = (max(math.ceil((1.0 + share * (options.rho - 1.0)) * rank), rank + 2) for share in (_LITTLE, 1.0))
+    # Deep students that are trained by exact steps reach the floor seldom unless they are wide.
+    little = hidden_layers == 1 or not exact_steps((inputs, *[narrow] * hidden_layers, outputs), options)
+    first = narrow if little and outputs >= _MANY else wide
     return [first, *(w for w in options.widths if w >= 1.5 * first)]
 
 
@@ -276,8 +279,10 @@ class _Pool:
         elif parameter_count(sizes) > _LARGE and not self.keep_all:  # no more than are still needed
             students = min(students, max(_PAIR, options.enough - len(self.floor_networks)))
         trainers = self._trainers(sizes)
+        batches = trainers[0] is _FROM_AFAR[0]  # they find kinks without a smooth path
         wave = train_wave(random_population(sizes, students, seed), samples, self.activation, trainers, seed=seed,
-                          smooth_path=smooth_path, hopeful=_HOPEFUL if trainers[0] is _FROM_AFAR[0] else np.inf)
+                          smooth_path=smooth_path and not batches,
+                          hopeful=_HOPEFUL if batches and self.source.given is not None else np.inf)
         store_now()
         self.losses.extend(wave.loss.tolist())
         self.steps.extend(wave.steps.tolist())
@@ -312,14 +317,15 @@ class _Pool:
     def _trainers(self, sizes: tuple[int, ...]) -> tuple[TrainerOptions, ...]:
         """The trainers; Levenberg-Marquardt leaves to pruning what only pruning mends.
 
-        On given inputs inexact steps from random weights creep where mini-batches do not.
+        Inexact steps from random weights creep where mini-batches do not, each of which takes a hundredth of their time.
         """
         exact = exact_steps(sizes, self.options)
         creep = _CREEP if exact or self._as_they_are(sizes) else _ROUGH_CREEP
         trainers = tuple(dataclasses.replace(t, creep=creep) if self.options.prune and isinstance(t, LMOptions)
                          and t.creep is None else t for t in self.options.trainers)
-        first = self.source.given is not None and not exact and isinstance(trainers[0], LMOptions)
-        return (*_FROM_AFAR, *trainers) if first else trainers
+        if exact or not isinstance(trainers[0], LMOptions):
+            return trainers
+        return (*_FROM_AFAR, dataclasses.replace(trainers[0], damping=min(trainers[0].damping, _NEAR)), *trainers[1:])
 
     def _prune(self, wave: TrainedPopulation, samples: Samples) -> tuple[list[Network], np.ndarray]:
         if not self.options.prune:

@@ -97,13 +97,15 @@ def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, 
         allowed = np.where(best[active] <= samples.floor, samples.floor,
                            np.maximum(samples.floor, np.minimum(_RISE * best[active], _LOW)))
         for place, s in enumerate(active):
+            pruned = result.population.network(place, activation)
+            removed = sum(students[s].hidden_sizes) - sum(pruned.hidden_sizes)  # may be less than the bite
             if result.loss[place] <= allowed[place]:
-                students[s] = result.population.network(place, activation)
+                students[s] = pruned
                 loss[s], best[s], tries[s] = result.loss[place], min(best[s], result.loss[place]), 0
-            elif bite[s] > 1:
-                bite[s] //= 2
+            elif removed > 1:
+                bite[s] = removed // 2
             else:
-                tries[s] += 1
+                bite[s], tries[s] = 1, tries[s] + 1
     return students, loss
 
 
