@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.common import HEAD, Row, foot, measure
-from benchmarks.image_teachers import DATA, cifar10, mnist, train
+from benchmarks.image_teachers import DATA, cifar10, cifar10_in_100, mnist, train
 from scipy.special import softmax
 
 import expandcluster as ec
@@ -93,6 +93,8 @@ CASES = [
     *(of_images(mnist, (64,), activation) for activation in ("tanh", "relu")),
     of_images(cifar10, (32,), "relu"),
     *(of_images(mnist, (hidden,), "tanh") for hidden in (96, 128)),
+    *(of_images(mnist, hidden, "tanh") for hidden in ((64, 32), (128, 64))),
+    of_images(cifar10_in_100, (256,), "leaky_relu(0.01)"),
 ]
 
 

@@ -48,8 +48,9 @@ _LITTLE = 0.25  # of the excess width is enough for them
 _MOST_WORK = 2e12  # floating-point operations of a training step at the first width
 _CREEP, _ROUGH_CREEP = 1e-10, 1e-6  # see LMOptions.creep; the second for students that are too large for exact steps
 _PRUNE = LMOptions(steps=100, patience=20)
-_PRUNE_ROUGHLY = LMOptions(steps=12)  # inexact steps make up for a superfluous neuron soon, for a true one never
-_PRUNED_ROUGHLY = LMOptions(steps=60)
+_PRUNE_ROUGHLY = LMOptions(steps=12, patience=4, damping=_NEAR)  # they make up for a superfluous neuron soon, or never
+_PRUNED_ROUGHLY = LMOptions(steps=60, damping=_NEAR)
+_PRUNED_ON = 3  # answers for each parameter of a student that is pruned roughly
 
 
 @dataclasses.dataclass(frozen=True)
@@ -317,7 +318,7 @@ class _Pool:
     def _trainers(self, sizes: tuple[int, ...]) -> tuple[TrainerOptions, ...]:
         """The trainers; Levenberg-Marquardt leaves to pruning what only pruning mends.
 
-        Inexact steps from random weights creep where mini-batches do not, each of which takes a hundredth of their time.
+        Inexact steps from random weights creep where mini-batches do not; a pass of these takes 1% of such a step.
         """
         exact = exact_steps(sizes, self.options)
         creep = _CREEP if exact or self._as_they_are(sizes) else _ROUGH_CREEP
@@ -330,15 +331,21 @@ class _Pool:
     def _prune(self, wave: TrainedPopulation, samples: Samples) -> tuple[list[Network], np.ndarray]:
         if not self.options.prune:
             return [wave.population.network(s, self.activation) for s in range(wave.population.students)], wave.loss
-        exact = exact_steps(wave.population.sizes, self.options)
+        sizes = wave.population.sizes
+        exact, chosen = exact_steps(sizes, self.options), self.source.given is None
 
         def train_on(how: LMOptions, population: Population, data: Samples) -> TrainedPopulation:
             how = dataclasses.replace(how, largest_matrix=_exact_trainer(self.options.trainers).largest_matrix)
             return levenberg_marquardt(population, data, self.activation, how)
 
+        few = _PRUNED_ON * parameter_count(sizes) / sizes[-1]
         networks, losses = prune(
-            wave, samples, self.activation, functools.partial(train_on, _PRUNE if exact else _PRUNE_ROUGHLY),
-            self.least, skip=wave.loss <= samples.floor if self._as_they_are(wave.population.sizes) else None)
+            wave, samples if exact or not chosen else samples.take(np.arange(len(samples.x)) < few), self.activation,
+            functools.partial(train_on, _PRUNE if exact else _PRUNE_ROUGHLY), self.least,
+            skip=wave.loss <= samples.floor if self._as_they_are(sizes) else None,
+            most_tries=3 if exact else 1)  # inexact steps take long, and a few superfluous neurons do not agree
+        if not exact:
+            losses = np.array([samples.relative_loss(network(samples.x)) for network in networks])
         near = [] if exact else [s for s in range(len(losses)) if samples.floor < losses[s] <= _ROUGH_CREEP]
         if near:
             trained = train_on(_PRUNED_ROUGHLY, stack([networks[s] for s in near]), samples)

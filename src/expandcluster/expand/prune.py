@@ -25,7 +25,6 @@ _RISE = 100.0  # a student below `_LOW` may lose this factor over all removals t
 _LOW = 1e-6
 _COSTLY = 1e-3  # neurons of higher estimated cost are removed one at a time
 _LARGE, _BEST = 200, 2  # parameters of a large student; how many of those are pruned
-_TRIES = 3  # cheapest neurons tried before a student counts as small as it gets
 
 
 def removal_costs(network: Network, x: np.ndarray) -> list[np.ndarray]:
@@ -60,7 +59,7 @@ def remove(network: Network, x: np.ndarray, layer: int, neuron: int) -> Network:
 
 
 def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, train: Train, least: int = 1,
-          skip: np.ndarray | None = None) -> tuple[list[Network], np.ndarray]:
+          skip: np.ndarray | None = None, most_tries: int = 3) -> tuple[list[Network], np.ndarray]:
     """Make every promising student as small as it gets.
 
     Args:
@@ -70,6 +69,7 @@ def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, 
         train: trains a population on samples for a moderate number of steps.
         least: neurons that the first hidden layer keeps: answers that vary in so many directions need them.
         skip: students that are left as they are ``(students,)``.
+        most_tries: cheapest neurons tried before a student counts as small as it gets.
 
     Returns:
         The students, and their relative losses ``(students,)``.
@@ -81,15 +81,15 @@ def prune(trained: TrainedPopulation, samples: Samples, activation: Activation, 
     best = loss.copy()
     bite = np.array([max(1, sum(n.hidden_sizes) // 4) for n in students])  # neurons removed at once
     low_loss = max(_LOW, samples.floor)
-    tries = np.where(loss <= low_loss, 0, _TRIES)
+    tries = np.where(loss <= low_loss, 0, most_tries)
     if skip is not None:
-        tries[skip] = _TRIES
+        tries[skip] = most_tries
     if students[0].parameters > _LARGE:  # of large students that are not at the floor only the best are worth it
         low = [s for s in np.argsort(loss, kind="stable") if samples.floor < loss[s] <= low_loss]
-        tries[low[_BEST:]] = _TRIES
-    while (active := np.flatnonzero(tries < _TRIES)).size:
+        tries[low[_BEST:]] = most_tries
+    while (active := np.flatnonzero(tries < most_tries)).size:
         smaller = [_without_cheapest(students[s], x, unit, bite[s], tries[s], least) for s in active]
-        tries[active[[n is None for n in smaller]]] = _TRIES
+        tries[active[[n is None for n in smaller]]] = most_tries
         active = active[[n is not None for n in smaller]]
         if not active.size:
             break
