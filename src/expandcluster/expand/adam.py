@@ -155,7 +155,7 @@ def _follow(curve: Curve, epoch: jax.Array, relative: jax.Array) -> Curve:
 
 def _whole_loss(theta: jax.Array, sizes: tuple[int, ...], activation: Activation, x: jax.Array, y: jax.Array
                 ) -> jax.Array:
-    # Samples first: as in `loss`, with samples last, XLA computes all hidden units of many samples once for every output.
+    # Samples first. Where they are last, as in gauss_newton.py, XLA computes hidden units once for every output.
     return jnp.sum((forward(*unflatten(theta, sizes), activation, x) - y) ** 2)
 
 

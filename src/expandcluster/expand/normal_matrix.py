@@ -1,25 +1,21 @@
 """The Gauss-Newton matrix J'J of one large network, on the host.
 
-The first layer of a network on images holds nearly all parameters. Its block for neurons j, J is
-``sum_n (sum_k delta[n, k, j] delta[n, k, J]) h[n] h[n]'`` and symmetric in the inputs too: samples of positive and of
-negative factor are one symmetric rank-k update each, at half the cost of a product. Pairs share the cores, one
-thread each: their weighing would leave all cores but one idle else.
+The derivative of an answer by a weight is that by the neuron's preactivation, delta, times an input of its layer, h.
+The block of J'J for neuron i of one layer and neuron j of another, whose inputs are g, is
+``sum_n (sum_k delta[n, k, i] delta[n, k, j]) h[n] g[n]'``. Within a layer it is symmetric in the inputs too: samples of
+positive and of negative factor are one symmetric rank-k update each, at half the cost of a product. Pairs of neurons
+share the cores, one thread each: their weighing would leave all cores but one idle else.
 """
 
 from __future__ import annotations
 
-import functools
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
-from expandcluster.activations import Activation
-from expandcluster.expand.gauss_newton import flatten, unflatten
-from expandcluster.networks import Network, forward
-from expandcluster.precision import in_float64
+from expandcluster.networks import Network
 from expandcluster.threads import cores, one_thread
 
 __all__ = ["factorised", "normal_matrix"]
@@ -28,51 +24,64 @@ _CHUNK = 4096  # samples at once
 _BLOCK = 8192  # rows and columns of a matrix that are factorised at once
 
 
-@in_float64
 def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
     """J'J ``(parameters, parameters)``: J are the derivatives of all answers by the parameters, see ``flatten``.
 
-    Temporary arrays are those of 4,096 samples: their layer inputs, and their derivatives by the parameters above the
-    first layer.
+    Temporary arrays are those of 4,096 samples: the inputs of layers, and the derivatives of answers by preactivations.
 
     Args:
         network: with at least one hidden layer.
         x: inputs ``(samples, inputs)``.
     """
-    hidden, width = network.sizes[1], network.sizes[0] + 1
-    above = flatten(network.weights[1:], network.biases[1:])
-    first = hidden * width
+    layers = [(out, into + 1) for into, out in itertools.pairwise(network.sizes)]
+    starts = np.cumsum([0, *(out * width for out, width in layers)])
+    parts = [slice(start, end) for start, end in itertools.pairwise(starts)]
     matrix = np.zeros((network.parameters, network.parameters))
-    blocks = matrix[:first, :first].reshape(hidden, width, hidden, width)
-    side = matrix[:first, first:].reshape(hidden, width, -1)
+    pairs = list(itertools.combinations_with_replacement(range(len(layers)), 2))
+    blocks = {(low, up): matrix[parts[low], parts[up]].reshape(*layers[low], *layers[up]) for low, up in pairs}
     with one_thread(), ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(x), _CHUNK):
-            part = x[start : start + _CHUNK]
-            h = np.concatenate([part, np.ones((len(part), 1))], axis=1)
-            z = part @ network.weights[0].T + network.biases[0]
-            delta, rest = (np.asarray(a) for a in _above(above, jnp.asarray(z), sizes=network.sizes[1:],
-                                                         activation=network.activation))
-            _add(pool, h, delta, rest, blocks, side)
-            flat = rest.reshape(-1, rest.shape[2])
-            matrix[first:, first:] += flat.T @ flat
-    for j in range(hidden):
-        for other in range(j):
-            blocks[j, :, other] = blocks[other, :, j]
-    matrix[first:, :first] = matrix[:first, first:].T
+            inputs, deltas = _layers(network, x[start : start + _CHUNK])
+            for low, up in pairs:
+                _add(pool, blocks[low, up], inputs[low], inputs[up], deltas[low], deltas[up])
+    for low, up in pairs:
+        if low != up:
+            matrix[parts[up], parts[low]] = matrix[parts[low], parts[up]].T
+        else:
+            for i, j in itertools.combinations(range(layers[low][0]), 2):
+                blocks[low, low][j, :, i] = blocks[low, low][i, :, j]
     return matrix
 
 
-def _add(pool: ThreadPoolExecutor, h: np.ndarray, delta: np.ndarray, rest: np.ndarray, blocks: np.ndarray,
-         side: np.ndarray) -> None:
-    """Add what some samples tell of the first layer, ``blocks`` of one pair of neurons each, and ``side`` of one."""
-    def add_pair(j: int, other: int) -> None:
-        blocks[j, :, other] += _weighted_gram(h, np.einsum("nk,nk->n", delta[:, :, j], delta[:, :, other]))
+def _layers(network: Network, x: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Inputs of each layer, a one appended, and derivatives of the answers ``(neurons, samples, outputs)`` by it."""
+    ones = np.ones((len(x), 1))
+    inputs, slopes = [np.concatenate([x, ones], axis=1)], []
+    for w, b in zip(network.weights[:-1], network.biases[:-1], strict=True):
+        h, slope = network.activation.on_host(inputs[-1][:, :-1] @ w.T + b)
+        inputs.append(np.concatenate([h, ones], axis=1))
+        slopes.append(slope)
+    outputs = network.sizes[-1]
+    deltas = [np.repeat(np.eye(outputs)[:, None], len(x), axis=1)]
+    for w, slope in zip(network.weights[:0:-1], slopes[::-1], strict=True):
+        deltas.insert(0, np.tensordot(w.T, deltas[0], 1) * slope.T[:, :, None])
+    return inputs, deltas
 
-    def add_side(j: int) -> None:
-        side[j] += h.T @ np.einsum("nk,nkq->nq", delta[:, :, j], rest)
 
-    list(pool.map(add_side, range(len(side))))
-    list(pool.map(add_pair, *np.triu_indices(len(side))))
+def _add(pool: ThreadPoolExecutor, block: np.ndarray, h: np.ndarray, g: np.ndarray, delta: np.ndarray,
+         above: np.ndarray) -> None:
+    """Add what some samples tell of two layers, or of one."""
+    same = delta is above
+
+    def add(i: int, j: int) -> None:
+        factor = np.einsum("nk,nk->n", delta[i], above[j])
+        if same:
+            block[i, :, j] += _weighted_gram(h, factor)
+        else:
+            block[i, :, j] += h.T @ (g * factor[:, None])
+
+    pairs = np.triu_indices(len(delta)) if same else np.indices((len(delta), len(above))).reshape(2, -1)
+    list(pool.map(add, *pairs))
 
 
 def factorised(matrix: np.ndarray, added: float, along: np.ndarray | float = 1.0) -> tuple[np.ndarray, float]:
@@ -120,14 +129,3 @@ def _weighted_gram(h: np.ndarray, factor: np.ndarray) -> np.ndarray:
             scaled = h[rows] * np.sqrt(sign * factor[rows])[:, None]
             total += sign * (scaled.T @ scaled)  # NumPy makes this a symmetric rank-k update
     return total
-
-
-@functools.partial(jax.jit, static_argnames=("sizes", "activation"))
-def _above(theta: jax.Array, z: jax.Array, *, sizes: tuple[int, ...], activation: Activation
-           ) -> tuple[jax.Array, jax.Array]:
-    """Derivatives of the answers by the first preactivations ``(samples, outputs, hidden)`` and by what lies above."""
-    def answer(theta: jax.Array, z: jax.Array) -> jax.Array:
-        weights, biases = unflatten(theta, sizes)
-        return forward(weights, biases, activation, activation.function(z)[None])[0]
-
-    return jax.vmap(jax.jacrev(answer, argnums=(1, 0)), in_axes=(None, 0))(theta, z)
