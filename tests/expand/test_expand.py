@@ -13,7 +13,7 @@ from expandcluster.certify import judge
 from expandcluster.compare import compare
 from expandcluster.expand import expand as module
 from expandcluster.expand.expand import expand, widths_for
-from expandcluster.options import ExpandOptions, LMOptions, QueryOptions, RecoverOptions
+from expandcluster.options import AdamOptions, ExpandOptions, LMOptions, QueryOptions, RecoverOptions
 from expandcluster.progress import StudentsTrained, silent
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.row_space import RowSpace
@@ -62,9 +62,11 @@ def test_a_budget_may_end_before_students_are_wide_enough(queries, ends_early):
     assert verdict is (Verdict.TOO_FEW_QUERIES if ends_early else Verdict.CANNOT_IMITATE)
 
 
-@pytest.mark.parametrize(("hidden_layers", "outputs", "first"), [(1, 1, 32), (1, 4, 20), (2, 10, 32)])
-def test_the_first_width_follows_the_row_space(hidden_layers, outputs, first):
-    widths = widths_for(ExpandOptions(), 16, hidden_layers, outputs, 16)
+@pytest.mark.parametrize(("rank", "hidden_layers", "outputs", "first"),
+                         [(16, 1, 1, 32), (16, 1, 4, 20), (16, 2, 10, 32), (64, 2, 1, 128), (64, 2, 10, 80)])
+def test_the_first_width_follows_the_row_space(rank, hidden_layers, outputs, first):
+    """Deep students are narrow only where they have many outputs and are too large for exact steps."""
+    widths = widths_for(ExpandOptions(), rank, hidden_layers, outputs, rank)
     assert widths[0] == first and all(w >= 1.5 * first for w in widths[1:])
 
 
@@ -93,3 +95,15 @@ def test_the_memory_of_the_matrix_decides_how_students_are_trained_and_is_said(l
     found = recover(Teacher.from_network(truth), activation="tanh", options=options, progress=watch)
     assert found.verdict is Verdict.EXACT and compare(found.network, truth).max_parameter_error < 1e-10
     assert waves and all(wave == (exact, not exact) for wave in waves)
+
+
+@pytest.mark.parametrize(("sizes", "activation"), [((5, 4, 3, 2), "tanh"), ((4, 3, 3, 4), "relu")])
+def test_large_deep_students_start_with_mini_batches(sizes, activation):
+    truth = random_teacher(sizes, activation, 0)
+    pool = module._Pool(open_source(Teacher.from_network(truth), RecoverOptions().queries, 0), truth.activation,
+                        ExpandOptions(trainers=(LMOptions(largest_matrix=1000),)), silent, keep_all=False, least=1)
+    first, *_, last = pool._trainers((4, 9, 9, 2))
+    assert isinstance(first, AdamOptions) and isinstance(last, LMOptions) and last.damping < LMOptions().damping
+    options = RecoverOptions(expand=dataclasses.replace(pool.options, widths=(8, 12)))
+    found = recover(Teacher.from_network(truth), activation=activation, hidden_layers=2, options=options)
+    assert found.verdict is Verdict.EXACT and compare(found.network, truth).max_parameter_error < 1e-10

@@ -6,7 +6,7 @@ from tests.problems import random_teacher
 from expandcluster.expand.levenberg_marquardt import levenberg_marquardt
 from expandcluster.expand.population import Samples
 from expandcluster.expand.prune import prune, removal_costs, remove
-from expandcluster.networks import Network, random_population
+from expandcluster.networks import Network, random_population, stack
 from expandcluster.options import LMOptions
 
 X = np.random.default_rng(0).normal(size=(400, 3))
@@ -48,6 +48,23 @@ def test_students_become_as_small_as_the_teacher():
     exact = [n.hidden_sizes for n, at in zip(students, loss, strict=True) if at <= samples.floor]
     assert exact and all(sizes == (4,) for sizes in exact)
     assert all(n.hidden_sizes >= (4,) for n in students)
+
+
+def test_no_smaller_student_is_tried_twice():
+    """The costs of its neurons end a removal of many early, and half as many are then the same ones."""
+    teacher = random_teacher((3, 4, 2), "tanh", 2)
+    samples, tried = Samples(X, teacher(X), 1e-26), []
+
+    def train(population, samples):
+        tried.append(np.concatenate([np.asarray(w)[0].ravel() for w in population.weights]).tobytes())
+        return levenberg_marquardt(population, samples, teacher.activation, LMOptions(steps=100, patience=20))
+
+    wave = train(stack([doubled(teacher)]), samples)
+    for most_tries in (1, 3):
+        tried.clear()
+        (student,), _ = prune(wave, samples, teacher.activation, train, most_tries=most_tries)
+        assert student.hidden_sizes == (4,)
+        assert len(tried) == len(set(tried)) == 1 + most_tries  # the copy, and neurons that cannot go
 
 
 def test_students_far_from_the_floor_are_left_alone():
