@@ -332,19 +332,21 @@ class _Pool:
         if not self.options.prune:
             return [wave.population.network(s, self.activation) for s in range(wave.population.students)], wave.loss
         sizes = wave.population.sizes
-        exact, chosen = exact_steps(sizes, self.options), self.source.given is None
+        exact, pruned_on = exact_steps(sizes, self.options), samples
+        if not exact and self.source.given is None and samples.floor <= _ROUGH:  # of few samples noise would be learnt
+            few = _PRUNED_ON * parameter_count(sizes) / sizes[-1]
+            pruned_on = samples.take(np.arange(len(samples.x)) < few)
 
         def train_on(how: LMOptions, population: Population, data: Samples) -> TrainedPopulation:
             how = dataclasses.replace(how, largest_matrix=_exact_trainer(self.options.trainers).largest_matrix)
             return levenberg_marquardt(population, data, self.activation, how)
 
-        few = _PRUNED_ON * parameter_count(sizes) / sizes[-1]
+        trainer = functools.partial(train_on, _PRUNE if exact else _PRUNE_ROUGHLY)
         networks, losses = prune(
-            wave, samples if exact or not chosen else samples.take(np.arange(len(samples.x)) < few), self.activation,
-            functools.partial(train_on, _PRUNE if exact else _PRUNE_ROUGHLY), self.least,
+            wave, pruned_on, self.activation, trainer, self.least,
             skip=wave.loss <= samples.floor if self._as_they_are(sizes) else None,
             most_tries=3 if exact else 1)  # inexact steps take long, and a few superfluous neurons do not agree
-        if not exact:
+        if pruned_on is not samples:
             losses = np.array([samples.relative_loss(network(samples.x)) for network in networks])
         near = [] if exact else [s for s in range(len(losses)) if samples.floor < losses[s] <= _ROUGH_CREEP]
         if near:
