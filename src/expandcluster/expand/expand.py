@@ -38,7 +38,7 @@ _ROUGH = 1e-8  # relative loss to which students are trained that are too large 
 _ROUGH_GIVEN = 1e-5  # the same for shallow students of given inputs, see `_missing_are_found`
 _FROM_AFAR = (AdamOptions(epochs=60, batch=256, learning_rate=3e-3, patience=60),  # before inexact steps
               *(AdamOptions(epochs=15, batch=256, learning_rate=3e-3 / 2**k, patience=15) for k in range(1, 7)))
-_NEAR = 1e-4  # damping that inexact steps begin with after mini-batches
+_NEAR = 1e-4  # damping that inexact steps begin with after mini-batches on chosen queries
 _HOPEFUL = 3e-5  # relative loss after mini-batches from which inexact steps help on given inputs
 _NARROWEST = 16  # students of hundreds of inputs: narrower ones are hardly cheaper
 _LARGE = 800  # parameters of a student that takes long
@@ -48,9 +48,10 @@ _LITTLE = 0.25  # of the excess width is enough for them
 _MOST_WORK = 2e12  # floating-point operations of a training step at the first width
 _CREEP, _ROUGH_CREEP = 1e-10, 1e-6  # see LMOptions.creep; the second for students that are too large for exact steps
 _PRUNE = LMOptions(steps=100, patience=20)
-_PRUNE_ROUGHLY = LMOptions(steps=12, patience=4, damping=_NEAR)  # they make up for a superfluous neuron soon, or never
-_PRUNED_ROUGHLY = LMOptions(steps=60, damping=_NEAR)
-_PRUNED_ON = 3  # answers for each parameter of a student that is pruned roughly
+_PRUNE_ROUGHLY = LMOptions(steps=12)  # inexact steps make up for a superfluous neuron soon, for a true one never
+_PRUNE_QUICKLY = LMOptions(steps=12, patience=4, damping=_NEAR)  # the same on chosen queries
+_PRUNED_ROUGHLY = LMOptions(steps=60)
+_PRUNED_ON = 3  # answers for each parameter of a student that is pruned quickly
 
 
 @dataclasses.dataclass(frozen=True)
@@ -326,14 +327,17 @@ class _Pool:
                          and t.creep is None else t for t in self.options.trainers)
         if exact or not isinstance(trainers[0], LMOptions):
             return trainers
-        return (*_FROM_AFAR, dataclasses.replace(trainers[0], damping=min(trainers[0].damping, _NEAR)), *trainers[1:])
+        if self.source.given is None:
+            trainers = (dataclasses.replace(trainers[0], damping=min(trainers[0].damping, _NEAR)), *trainers[1:])
+        return (*_FROM_AFAR, *trainers)
 
     def _prune(self, wave: TrainedPopulation, samples: Samples) -> tuple[list[Network], np.ndarray]:
         if not self.options.prune:
             return [wave.population.network(s, self.activation) for s in range(wave.population.students)], wave.loss
         sizes = wave.population.sizes
         exact, pruned_on = exact_steps(sizes, self.options), samples
-        if not exact and self.source.given is None and samples.floor <= _ROUGH:  # of few samples noise would be learnt
+        quick = not exact and self.source.given is None
+        if quick and samples.floor <= _ROUGH:  # of few samples noise would be learnt
             few = _PRUNED_ON * parameter_count(sizes) / sizes[-1]
             pruned_on = samples.take(np.arange(len(samples.x)) < few)
 
@@ -341,11 +345,11 @@ class _Pool:
             how = dataclasses.replace(how, largest_matrix=_exact_trainer(self.options.trainers).largest_matrix)
             return levenberg_marquardt(population, data, self.activation, how)
 
-        trainer = functools.partial(train_on, _PRUNE if exact else _PRUNE_ROUGHLY)
+        trainer = functools.partial(train_on, _PRUNE if exact else _PRUNE_QUICKLY if quick else _PRUNE_ROUGHLY)
         networks, losses = prune(
             wave, pruned_on, self.activation, trainer, self.least,
             skip=wave.loss <= samples.floor if self._as_they_are(sizes) else None,
-            most_tries=3 if exact else 1)  # inexact steps take long, and a few superfluous neurons do not agree
+            most_tries=1 if quick else 3)  # a few superfluous neurons that are left do not agree
         if pruned_on is not samples:
             losses = np.array([samples.relative_loss(network(samples.x)) for network in networks])
         near = [] if exact else [s for s in range(len(losses)) if samples.floor < losses[s] <= _ROUGH_CREEP]
