@@ -9,13 +9,19 @@ share the cores, one thread each: their weighing would leave all cores but one i
 
 from __future__ import annotations
 
+import functools
 import itertools
 from concurrent.futures import ThreadPoolExecutor
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import cholesky, solve_triangular
 
+from expandcluster.activations import Activation
+from expandcluster.expand.gauss_newton import activities, flatten, sensitivities, unflatten
 from expandcluster.networks import Network
+from expandcluster.precision import in_float64
 from expandcluster.threads import cores, one_thread
 
 __all__ = ["factorised", "normal_matrix"]
@@ -24,6 +30,7 @@ _CHUNK = 4096  # samples at once
 _BLOCK = 8192  # rows and columns of a matrix that are factorised at once
 
 
+@in_float64
 def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
     """J'J ``(parameters, parameters)``: J are the derivatives of all answers by the parameters, see ``flatten``.
 
@@ -33,6 +40,7 @@ def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
         network: with at least one hidden layer.
         x: inputs ``(samples, inputs)``.
     """
+    theta = flatten(network.weights, network.biases)
     layers = [(out, into + 1) for into, out in itertools.pairwise(network.sizes)]
     starts = np.cumsum([0, *(out * width for out, width in layers)])
     parts = [slice(start, end) for start, end in itertools.pairwise(starts)]
@@ -41,7 +49,8 @@ def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
     blocks = {(low, up): matrix[parts[low], parts[up]].reshape(*layers[low], *layers[up]) for low, up in pairs}
     with one_thread(), ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(x), _CHUNK):
-            inputs, deltas = _layers(network, x[start : start + _CHUNK])
+            inputs, deltas = (list(map(np.asarray, part)) for part in _layers(
+                theta, jnp.asarray(x[start : start + _CHUNK]), sizes=network.sizes, activation=network.activation))
             for low, up in pairs:
                 _add(pool, blocks[low, up], inputs[low], inputs[up], deltas[low], deltas[up])
     for low, up in pairs:
@@ -53,19 +62,14 @@ def normal_matrix(network: Network, x: np.ndarray) -> np.ndarray:
     return matrix
 
 
-def _layers(network: Network, x: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Inputs of each layer, a one appended, and derivatives of the answers ``(neurons, samples, outputs)`` by it."""
-    ones = np.ones((len(x), 1))
-    inputs, slopes = [np.concatenate([x, ones], axis=1)], []
-    for w, b in zip(network.weights[:-1], network.biases[:-1], strict=True):
-        h, slope = network.activation.on_host(inputs[-1][:, :-1] @ w.T + b)
-        inputs.append(np.concatenate([h, ones], axis=1))
-        slopes.append(slope)
-    outputs = network.sizes[-1]
-    deltas = [np.repeat(np.eye(outputs)[:, None], len(x), axis=1)]
-    for w, slope in zip(network.weights[:0:-1], slopes[::-1], strict=True):
-        deltas.insert(0, np.tensordot(w.T, deltas[0], 1) * slope.T[:, :, None])
-    return inputs, deltas
+@functools.partial(jax.jit, static_argnames=("sizes", "activation"))
+def _layers(theta: jax.Array, x: jax.Array, *, sizes: tuple[int, ...], activation: Activation
+            ) -> tuple[list[jax.Array], list[jax.Array]]:
+    """Inputs ``(samples, inputs + 1)`` of each layer, derivatives of answers ``(neurons, samples, outputs)`` by it."""
+    inputs, slopes, _ = activities(theta, sizes, activation, x, None)
+    deltas = sensitivities(unflatten(theta, sizes)[0], slopes, jnp.ones(len(x)))
+    answers = jnp.repeat(jnp.eye(sizes[-1])[:, None], len(x), axis=1)
+    return [h.T for h in inputs], [*(delta.transpose(1, 2, 0) for delta in deltas), answers]
 
 
 def _add(pool: ThreadPoolExecutor, block: np.ndarray, h: np.ndarray, g: np.ndarray, delta: np.ndarray,
