@@ -16,7 +16,7 @@ from expandcluster.cli import app
 from expandcluster.cli_common import EXIT_CODES
 
 PAGE = Path(__file__).parent / "man1" / "expandcluster.1"
-DATE = "2026-11-25"  # when this text last changed
+DATE = "2026-11-27"  # when this text last changed
 
 _ENVIRONMENT = {
     "NO_COLOR": "If set, nothing is coloured. Nothing is in a pipe or a file either.",

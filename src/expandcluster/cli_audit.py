@@ -22,6 +22,7 @@ from expandcluster.cli_common import (
     set_up_jax,
     whole_numbers,
 )
+from expandcluster.cli_engine import Engine, EngineKind, Scheduler, engine_running
 from expandcluster.cli_recover import folder_name
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ def audit(
     scale: Annotated[float, typer.Option(help="Standard deviation of gaussian inputs.")] = 1.0,
     out: Annotated[Path | None, typer.Option(
         help="Rows, table and figure; an interrupted audit goes on there. Default: runs/audit-TEACHER.")] = None,
+    engine: Engine = EngineKind.local,
+    scheduler: Scheduler = None,
     track: Track = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -89,7 +92,8 @@ def audit(
                  "defences": None if defence is None else tuple(defence)}
         options = dataclasses.replace(options, **{name: v for name, v in given.items() if v is not None})
         folder = out or Path("runs") / f"audit-{folder_name(teacher)}"
-        with watch(quiet=quiet, only_json=as_json, verbose=verbose, track=track or ()) as progress:
+        with (watch(quiet=quiet, only_json=as_json, verbose=verbose, track=track or ()) as progress,
+              engine_running(engine, scheduler, progress)):
             subject = open_subject(teacher, truth=truth, output=output, input_size=input_size,
                                    domain=Domain.parse(box, False), scale=scale)
             how = subject.attack(activation, None if hidden_layers is None else depth_of(hidden_layers), output,

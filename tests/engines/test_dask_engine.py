@@ -241,9 +241,31 @@ def test_the_command_line(tmp_path: Path, client: Any) -> None:
         _assert_same(open_network(str(tmp_path / name)), open_network(str(tmp_path / "threads")))
 
 
-def test_a_scheduler_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done = _command("recover", "none.onnx", "--activation", "tanh", "--scheduler", "tcp://127.0.0.1:1")
-    assert done.returncode == 2
+@pytest.mark.slow
+def test_an_audit_on_workers_has_the_same_rows(tmp_path: Path, client: Any) -> None:
+    truth = tmp_path / "truth.safetensors"
+    save_network(random_teacher((4, 3, 2), "tanh", 0), truth)
+    rows = []
+    for name, flags in (("threads", []), ("workers", ["--engine", "dask", "--scheduler", client.scheduler.address])):
+        done = _command("audit", truth, "--seeds", "1", "--budgets", "400", "--defence", "round:3", "--out",
+                        tmp_path / name, "--json", *flags)
+        assert done.returncode == 0, done.stderr
+        rows.append([{key: value for key, value in row.items() if key != "seconds"}
+                     for row in json.loads(done.stdout)["rows"]])
+    assert len(rows[0]) == 3 and rows[0] == rows[1]
+
+
+@pytest.mark.parametrize("command", ["recover TRUTH --activation tanh", "audit TRUTH", "benchmark synthetic"])
+def test_a_scheduler_needs_dask(command: str, tmp_path: Path) -> None:
+    truth = tmp_path / "truth.safetensors"
+    save_network(random_teacher((4, 3, 2), "tanh", 0), truth)
+    done = _command(*command.replace("TRUTH", str(truth)).split(), "--scheduler", "tcp://127.0.0.1:1",
+                    "--out", tmp_path / "out")
+    assert done.returncode == 2 and not (tmp_path / "out").exists()
+    assert "--scheduler: got tcp://127.0.0.1:1" in " ".join(done.stderr.split())
+
+
+def test_a_scheduler_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dask_file, "_PATIENCE", "1s")
     with pytest.raises(BadInput, match=r"scheduler: got tcp://127.0.0.1:1, where none answers.*dask scheduler"), \
             dask_engine("tcp://127.0.0.1:1"):
