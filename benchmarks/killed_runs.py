@@ -1,5 +1,7 @@
 """What kills cost: runs that are killed at random moments against the same runs undisturbed.
 
+    python -m benchmarks.killed_runs [WORD ...]     # only teachers with these words in their names, such as "relu 8-9"
+
 Random teachers, `expandcluster recover --checkpoint 2`, on threads of one process and on the workers of Dask; a run is
 killed (SIGKILL) at random moments and started again, until it ends. Undisturbed runs are those of the local engine.
 """
@@ -21,7 +23,7 @@ from benchmarks.common import machine, random_teacher
 import expandcluster as ec
 
 TEACHERS = (((2, 8, 1), "tanh"), ((6, 6, 6, 1), "tanh"), ((5, 5, 5, 2), "relu"), ((8, 9, 9, 2), "relu"))
-ENGINES = {"local": (4.0, 12.0), "dask": (8.0, 16.0)}  # seconds to a kill: a cluster starts slowly
+ENGINES = {"local": (4.0, 12.0), "dask": (6.0, 12.0)}  # seconds to a kill: a cluster starts slowly
 INTERVAL = 2.0
 
 
@@ -60,11 +62,14 @@ def differing(one: Path, other: Path) -> int:
                                                    strict=True))
 
 
-def main() -> None:
+def main(only: list[str]) -> None:
     moments = random.Random(0)
     print("| teacher | seconds undisturbed | engine | kills | seconds of all sittings | "
           "oldest checkpoint at a kill, seconds | verdict | parameters that differ |\n" + 8 * "|---" + "|")
     for sizes, activation in TEACHERS:
+        title = f"{activation} {'-'.join(map(str, sizes))}"
+        if not all(word in title for word in only):
+            continue
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             ec.save_network(random_teacher(sizes, activation, 0), folder / "truth.safetensors")
@@ -78,12 +83,13 @@ def main() -> None:
                 kills, seconds, ages = killed(lines[engine], folder / engine, moments, between)
                 verdicts = {json.loads((folder / out / "result.json").read_text())["verdict"]
                             for out in ("whole", engine)}
-                print(f"| {activation} {'-'.join(map(str, sizes))} | {undisturbed:.1f} | {engine} | {kills} | "
+                print(f"| {title} | {undisturbed:.1f} | {engine} | {kills} | "
                       f"{seconds:.1f} | {f'{max(ages):.1f}' if ages else '-'} | {' and '.join(sorted(verdicts))} | "
                       f"{differing(folder / 'whole', folder / engine)} |", flush=True)
     print(f"\nA checkpoint every {INTERVAL:g} s; {machine()}")
 
 
 if __name__ == "__main__":
-    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    main()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("only", nargs="*", metavar="WORD")
+    main(parser.parse_args().only)

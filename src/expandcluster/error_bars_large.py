@@ -58,7 +58,7 @@ def determined_large(network: Network, samples: Samples, noise: float = 0.0, *, 
         checked: leave out samples that nothing checks.
     """
     def tell(rows: np.ndarray) -> Determined:
-        scale, null, root = _decomposed(network, samples.x[rows])
+        scale, null, root = _decomposed(network, samples.x[rows], many=checked)
         return Determined(network, scale, null, root,
                           variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))
 
@@ -106,10 +106,11 @@ def large_error_bars(known: Determined, where: Coordinates, lasting: np.ndarray 
     return arrays
 
 
-def _decomposed(network: Network, x: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _decomposed(network: Network, x: np.ndarray, *, many: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scales of the parameters, null space of the scaled J'J, as far as rounding shows it, and a root of its inverse.
 
-    The root's columns add up to the pseudo-inverse. No more than two matrices of that size are held at once.
+    The root's columns add up to the pseudo-inverse. No more than two matrices of that size are held at once. Pivots
+    come first where ``many`` directions are expected, else once a look without them has found as many as it can.
     """
     matrix = normal_matrix(network, x)
     scale = np.sqrt(np.diag(matrix))
@@ -123,18 +124,21 @@ def _decomposed(network: Network, x: np.ndarray) -> tuple[np.ndarray, np.ndarray
     for _ in range(_ROUNDS):
         v = matrix @ (v / np.linalg.norm(v))
     least = _NULL * float(np.linalg.norm(v))
-    null = _pivoted(matrix, least)
+    null = _pivoted(matrix, least) if many else np.zeros((len(matrix), 0))
     _add_squares(matrix, null)
     factor, _ = factorised(matrix, _LEAST)
     for _ in range(_LOOKS):
         more = _missed(matrix, null, factor, least, rng)
         if not more.size:
             break
+        complete = more.shape[1] < _BLOCK
+        if not (many or complete):
+            more, many = _pivoted(matrix, least), True
         null = np.concatenate([null, more], axis=1)
         _add_squares(matrix, more)
         del factor
         factor, _ = factorised(matrix, _LEAST)
-        if more.shape[1] < _BLOCK:
+        if complete:
             break
     del matrix
     root = lapack.dtrtri(factor, lower=1, overwrite_c=1)[0].T

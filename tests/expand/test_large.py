@@ -155,6 +155,19 @@ def test_error_bars_of_large_networks_are_those_of_small_ones(activation):
         np.testing.assert_array_equal(known.of_answers(where.inside(other))[1], expected)
 
 
+@pytest.mark.parametrize("open_", [0, 2, 14])
+def test_open_directions_are_found_with_pivots_and_without(open_):
+    teacher, rng = network_of((20, 3, 2), "tanh"), np.random.default_rng(0)
+    x = rng.normal(size=(400, 20 - open_)) @ rng.normal(size=(20 - open_, 20)) / 4.0
+    samples = Samples(x, teacher(x))
+    known = [determined_large(teacher, samples), determined_large(teacher, samples, checked=True),
+             determined(teacher, samples)]
+    assert [one.null.shape[1] for one in known] == 3 * [3 * open_]  # of each neuron; 42 are more than one look finds
+    looked, pivots, small = (one.null @ one.null.T for one in known)
+    np.testing.assert_allclose(looked, small, atol=1e-7)
+    np.testing.assert_allclose(pivots, small, atol=1e-7)
+
+
 @pytest.mark.parametrize("sizes", [(8, 3, 2), (8, 4, 3, 2)])
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_samples_of_the_null_space_tell_what_is_determined(activation, sizes):

@@ -13,7 +13,7 @@ from expandcluster.options import LMOptions
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.source import Source
 from expandcluster.reconstruct.kinks import switched_on
-from expandcluster.reconstruct.polish import may_polish, polish
+from expandcluster.reconstruct.polish import ROUNDING, may_polish, polish
 from expandcluster.reconstruct.rare import with_mostly_off, with_rare_neurons
 from expandcluster.reconstruct.set_aside import Train, Tuned, tuned_apart, unexplained
 from expandcluster.reconstruct.tails import with_linear_neurons
@@ -57,13 +57,13 @@ def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> t
     network, off = with_rare_neurons(with_linear_neurons(network, samples), samples)
     _tell_of_new(network, found, samples, progress)
     found = network.hidden_sizes[0]
-    network, steps = tuned_apart(network, samples, off, *_trainers(network), progress)
+    network, steps = tuned_apart(network, samples, off, *_trainers(network, given=True), progress)
     network = with_mostly_off(network, samples, off)
     _tell_of_new(network, found, samples, progress)
     if (aside := unexplained(network, samples)).any():  # training cannot explain them, and would change all for them
         rest = samples.take(~aside)
         return network, rest.relative_loss(network(rest.x)), steps, int(np.count_nonzero(aside))
-    network, loss, more = tune(network, samples)
+    network, loss, more = tune(network, samples, given=True)
     return network, loss, steps + more, 0
 
 
@@ -74,9 +74,15 @@ def _tell_of_new(network: Network, found: int, samples: Samples, progress: Progr
                        {"neurons": network.hidden_sizes[0], "relative_loss": loss}))
 
 
-def tune(network: Network, samples: Samples) -> Tuned:
-    """All parameters trained on ``samples`` until the loss falls no more; also the relative loss, and steps taken."""
-    far, near = _trainers(network)
+def tune(network: Network, samples: Samples, *, given: bool = False) -> Tuned:
+    """All parameters trained on ``samples`` until the loss falls no more; also the relative loss, and steps taken.
+
+    Args:
+        network: nearly right.
+        samples: more answers than it has parameters.
+        given: they are a table's, whose inputs may hardly vary in many directions.
+    """
+    far, near = _trainers(network, given=given)
     steps = 0
     if far is not near:
         network, _, steps = _mended(network, samples, far, _NEAR)
@@ -98,20 +104,29 @@ def _mended(network: Network, samples: Samples, train: Train, floor: float) -> T
     return network, loss, steps
 
 
-def _trainers(network: Network) -> tuple[Train, Train]:
-    """Training from afar and from nearby: inexact steps, and more exact ones, where J'J of the network can be made."""
-    def exact(network: Network, samples: Samples) -> Tuned:
+def _trainers(network: Network, *, given: bool) -> tuple[Train, Train]:
+    """Training from afar and from nearby: of a large network by inexact steps, then with J'J where it can be made.
+
+    Inputs that were chosen vary alike in all directions, and inexact steps get to rounding; with images they creep.
+    """
+    def to_the_end(network: Network, samples: Samples) -> Tuned:
         return train_one(network, dataclasses.replace(samples, floor=0.0), _OPTIONS)
 
     def inexact(network: Network, samples: Samples) -> Tuned:
         return train_one(network, dataclasses.replace(samples, floor=_NEAR), _FROM_AFAR)
 
     def polished(network: Network, samples: Samples) -> Tuned:
-        return polish(network, dataclasses.replace(samples, floor=0.0))
+        steps = 0
+        if not given:
+            network, loss, steps = to_the_end(network, samples)
+            if loss <= ROUNDING:
+                return network, loss, steps
+        network, loss, more = polish(network, dataclasses.replace(samples, floor=0.0))
+        return network, loss, steps + more
 
     if fits(network.sizes):
-        return exact, exact
-    return inexact, polished if may_polish(network) else exact
+        return to_the_end, to_the_end
+    return inexact, polished if may_polish(network) else to_the_end
 
 
 def samples_to_tune(network: Network, source: Source) -> int:

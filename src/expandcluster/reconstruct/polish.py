@@ -25,7 +25,9 @@ from expandcluster.expand.population import Samples
 from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
 
-__all__ = ["may_polish", "polish"]
+__all__ = ["ROUNDING", "may_polish", "polish"]
+
+ROUNDING = 1e-28  # relative loss that is that of rounding
 
 _STEPS, _INNER = 80, 40
 _INEXACT = 1e-3  # conjugate gradients end at this share of the gradient, in the norm of the preconditioner
@@ -35,7 +37,7 @@ _FAR = 3.0  # a factorisation serves dampings up to so many times larger or smal
 _TURN = 0.4  # of a step, is the most that it is turned by the curvature
 _MUCH = 0.2  # of the loss left, is a step that is worth more than another factorisation
 _NOTHING = 1e-10  # of the loss: it ends when a step promises no more
-_PATIENCE, _AT_ROUNDING, _ROUNDING = 8, 3, 1e-28  # or so many do not halve it, few where it is at rounding
+_PATIENCE, _AT_ROUNDING = 8, 3  # or so many do not halve it, few where it is at rounding
 
 
 def may_polish(network: Network) -> bool:
@@ -83,7 +85,7 @@ def polish(network: Network, samples: Samples) -> tuple[Network, float, int]:
 
 
 def _stuck(losses: list[float], total: float) -> bool:
-    wait = _AT_ROUNDING if losses[-1] <= _ROUNDING * total else _PATIENCE
+    wait = _AT_ROUNDING if losses[-1] <= ROUNDING * total else _PATIENCE
     return len(losses) > wait and not losses[-1] < 0.5 * losses[-1 - wait]
 
 
