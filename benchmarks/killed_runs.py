@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,7 @@ def differing(one: Path, other: Path) -> int:
                                                    strict=True))
 
 
-def main(only: list[str]) -> None:
+def main(only: Sequence[str] = ()) -> None:
     moments = random.Random(0)
     print("| teacher | seconds undisturbed | engine | kills | seconds of all sittings | "
           "oldest checkpoint at a kill, seconds | verdict | parameters that differ |\n" + 8 * "|---" + "|")
