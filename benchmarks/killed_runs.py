@@ -24,7 +24,7 @@ from benchmarks.common import machine, random_teacher
 import expandcluster as ec
 
 TEACHERS = (((2, 8, 1), "tanh"), ((6, 6, 6, 1), "tanh"), ((5, 5, 5, 2), "relu"), ((8, 9, 9, 2), "relu"))
-ENGINES = {"local": (4.0, 12.0), "dask": (6.0, 12.0)}  # seconds to a kill: a cluster starts slowly
+ENGINES = {"local": (3.0, 8.0), "dask": (6.0, 12.0)}  # seconds to a kill: a cluster starts slowly
 INTERVAL = 2.0
 
 

@@ -37,12 +37,14 @@ from expandcluster.reconstruct.weigh import weigh
 
 __all__ = ["Lift", "lift"]
 
+_Fit = tuple[jax.Array, jax.Array, jax.Array, jax.Array]  # weights of an input, share of the step, steps, whether done
+
 _CANDIDATES = 400  # inputs among which base points are chosen
 _STEP = 0.5  # in units of the sampler
 _BACK = 0.2  # of a step, the other way, where steps told nothing of a weight
 _MOST = 4  # times as many base points as the fewest that can determine a neuron's weights
 _CHUNK = 128  # inputs solved for at once
-_ITERATIONS = 12
+_ITERATIONS, _ROUNDING = 12, 1e-15  # at most; an error of answers that is none
 _SURE = 20.0  # expected errors that must fit into the tolerance
 _NOISY = 1e-12  # relative noise of answers above which fine-tuning makes a difference
 _AFFORDABLE = 2e10  # floating-point operations of one of its steps
@@ -236,8 +238,8 @@ def _solve(network: Network, preactivations: np.ndarray, steps: np.ndarray, y: n
     chunks = -(-len(start) // _CHUNK)
     size = -(-len(start) // chunks)
     pad = np.minimum(np.arange(chunks * size), len(start) - 1)  # chunks of one size share one program
-    parts = [_solve_chunk(network.weights[1:], network.biases[1:], preactivations, steps[rows], y[rows], start[rows],
-                          activation=network.activation) for rows in pad.reshape(chunks, size)]
+    parts = [_solve_chunk(network.weights[1:], network.biases[1:], preactivations, noise, steps[rows], y[rows],
+                          start[rows], activation=network.activation) for rows in pad.reshape(chunks, size)]
     found, covariance, errors = (np.concatenate([np.asarray(p) for p in part])[: len(start)]
                                  for part in zip(*parts, strict=True))
     usual = errors <= _MISFIT * max(float(np.median(errors)), noise**2)  # others ended at a kink
@@ -249,19 +251,20 @@ def _solve(network: Network, preactivations: np.ndarray, steps: np.ndarray, y: n
 
 @functools.partial(jax.jit, static_argnames="activation")
 def _solve_chunk(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], preactivations: jax.Array,
-                 steps: jax.Array, y: jax.Array, start: jax.Array, *, activation: Activation
+                 noise: jax.Array, steps: jax.Array, y: jax.Array, start: jax.Array, *, activation: Activation
                  ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """:func:`_solve_one` for some of the inputs at once."""
     one = functools.partial(_solve_one, weights, biases, activation=activation)
-    return jax.vmap(one, in_axes=(None, 0, 0, 0))(preactivations, steps, y, start)
+    return jax.vmap(one, in_axes=(None, None, 0, 0, 0))(preactivations, noise, steps, y, start)
 
 
 def _solve_one(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], preactivations: jax.Array,
-               steps: jax.Array, y: jax.Array, u: jax.Array, *, activation: Activation
+               noise: jax.Array, steps: jax.Array, y: jax.Array, u: jax.Array, *, activation: Activation
                ) -> tuple[jax.Array, jax.Array, jax.Array]:
     """Gauss-Newton on the weights of one input ``(hidden,)``; also the diagonal of (J'J)^-1 and the squared error.
 
-    A step that makes things worse is halved away: beyond a kink the linear model may be wrong.
+    A step that makes things worse is halved away: beyond a kink the linear model may be wrong. The last one promises
+    to take no more than noise and rounding away.
     """
 
     def outputs(u: jax.Array) -> jax.Array:
@@ -270,17 +273,21 @@ def _solve_one(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], pr
 
     told = jnp.isfinite(y).reshape(-1)
     target = jnp.where(told, y.reshape(-1), 0.0)
+    least = noise**2 * jnp.sum(told) + _ROUNDING**2 * jnp.sum(target**2)
 
-    def advance(_: int, state: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        u, size = state
+    def advance(state: _Fit) -> _Fit:
+        u, size, count, _ = state
         jacobian, residual = jax.jacfwd(outputs)(u), outputs(u) - target
         left, values, right = jnp.linalg.svd(jacobian, full_matrices=False)
         seen = values > _BLIND * values[0]
-        move = -right.T @ (jnp.where(seen, 1.0 / jnp.where(seen, values, 1.0), 0.0) * (left.T @ residual))
+        part = jnp.where(seen, left.T @ residual, 0.0)
+        move = -right.T @ (part / jnp.where(seen, values, 1.0))
         better = jnp.sum((outputs(u + size * move) - target) ** 2) < jnp.sum(residual**2)
-        return jnp.where(better, u + size * move, u), jnp.where(better, jnp.minimum(2.0 * size, 1.0), 0.5 * size)
+        return (jnp.where(better, u + size * move, u), jnp.where(better, jnp.minimum(2.0 * size, 1.0), 0.5 * size),
+                count + 1, jnp.sum(part**2) <= least)
 
-    u, _ = jax.lax.fori_loop(0, _ITERATIONS, advance, (u, jnp.asarray(1.0)))
+    u, *_ = jax.lax.while_loop(lambda state: (state[2] < _ITERATIONS) & ~state[3], advance,
+                               (u, jnp.asarray(1.0), jnp.asarray(0), jnp.asarray(False)))
     _, values, right = jnp.linalg.svd(jax.jacfwd(outputs)(u), full_matrices=False)
     seen = values > _BLIND * values[0]
     covariance = jnp.sum(jnp.where(seen, 1.0 / jnp.where(seen, values, 1.0) ** 2, 0.0)[:, None] * right**2, axis=0)
