@@ -42,6 +42,7 @@ _NEAR = 1e-4  # damping that inexact steps begin with after mini-batches on chos
 _HOPEFUL = 3e-5  # relative loss after mini-batches from which inexact steps help on given inputs
 _NARROWEST = 16  # students of hundreds of inputs: narrower ones are hardly cheaper
 _LARGE = 800  # parameters of a student that takes long
+_PER_INPUT = 64  # samples for each direction of the inputs, at least, that large students take to find their way
 _PAIR = 2  # of them at least are trained side by side: one may fail
 _MANY = 4  # outputs that together tell so much of each neuron that shallow students need to be less wide
 _LITTLE = 0.25  # of the excess width is enough for them
@@ -168,7 +169,8 @@ def _exact_trainer(trainers: Sequence[TrainerOptions]) -> LMOptions:
 def samples_for(source: Source, sizes: Sequence[int], options: ExpandOptions) -> Samples:
     """Training samples for students of ``sizes``: so many answers for each parameter, if there are so many.
 
-    Of given inputs, which are free, students that are too large for exact steps are shown all.
+    Students that are too large for exact steps are shown all given inputs, which are free; of chosen ones so many for
+    each of their directions, too: many outputs tell much of each weight, but not where to look for it.
 
     Such students are trained to a floor of 1e-8, or 1e-5, see ``_missing_are_found``: their neurons can be told apart
     from there on, and the merged network, which is smaller, is taken to the teacher's.
@@ -177,8 +179,8 @@ def samples_for(source: Source, sizes: Sequence[int], options: ExpandOptions) ->
     queries = source.options
     wanted = math.ceil(queries.per_parameter * parameter_count(sizes) / sizes[-1])
     exact = exact_steps(sizes, options)
-    if source.given is not None and not exact:
-        wanted = source.useful
+    if not exact:
+        wanted = max(wanted, _PER_INPUT * sizes[0]) if source.given is None else source.useful
     samples = source.samples(max(queries.least_samples, wanted))
     if exact:
         return samples

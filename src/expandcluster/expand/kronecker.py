@@ -24,7 +24,8 @@ Factors = list[tuple[Array, Array, Array, Array]]  # eigenvalues and vectors of 
 
 def first_moments(x: jax.Array) -> Eigen:
     """Eigenvalues and vectors of the second moments of inputs ``(samples, inputs)`` with ones appended."""
-    return _eigen(jnp.concatenate([x, jnp.ones((len(x), 1))], axis=1))
+    rows = jnp.concatenate([x, jnp.ones((len(x), 1))], axis=1)
+    return _eigen(rows.T @ rows)
 
 
 def kronecker_factors(theta: jax.Array, x: jax.Array, first: Eigen, sizes: Sequence[int], activation: Activation,
@@ -42,16 +43,14 @@ def kronecker_factors(theta: jax.Array, x: jax.Array, first: Eigen, sizes: Seque
     """
     inputs, slopes, _ = activities(theta, sizes, activation, x, sharpness)
     weights, _ = unflatten(theta, sizes)
-    moments = [first, *(_eigen(h.T) for h in inputs[1:])]
-    found: Factors = []
-    for a, delta in zip(moments, [*sensitivities(weights, slopes, jnp.ones(len(x))), None], strict=True):
-        if delta is None:  # the outputs themselves
-            values, vectors = jnp.full(sizes[-1], 1.0 / total), jnp.eye(sizes[-1])
-        else:
-            flat = delta.transpose(1, 0, 2).reshape(delta.shape[1], -1)
-            values, vectors = jnp.linalg.eigh(flat @ flat.T / (len(x) * total))
-        found.append((jnp.maximum(a[0], 0.0), a[1], jnp.maximum(values, 0.0), vectors))
-    return found
+    unit = len(x) * total
+    outer = [_squares(delta) for delta in sensitivities(weights, slopes, jnp.ones(len(x)))[:-1]]
+    # That of the last hidden layer needs no array of outputs x neurons x samples.
+    outer.append((weights[-1].T @ weights[-1]) * (slopes[-1] @ slopes[-1].T))
+    a = [first, *(_eigen(h @ h.T) for h in inputs[1:])]
+    s = [*(_eigen(squares / unit) for squares in outer), (jnp.full(sizes[-1], 1.0 / total), jnp.eye(sizes[-1]))]
+    return [(jnp.maximum(e_a, 0.0), v_a, jnp.maximum(e_s, 0.0), v_s)
+            for (e_a, v_a), (e_s, v_s) in zip(a, s, strict=True)]
 
 
 def preconditioned(v: jax.Array, factors: Factors, sizes: Sequence[int], lam: Array | float) -> jax.Array:
@@ -65,7 +64,12 @@ def preconditioned(v: jax.Array, factors: Factors, sizes: Sequence[int], lam: Ar
     return jnp.concatenate(parts)
 
 
-def _eigen(rows: jax.Array) -> Eigen:
-    """Of ``rows' rows``."""
-    values, vectors = jnp.linalg.eigh(rows.T @ rows)
+def _squares(delta: jax.Array) -> jax.Array:
+    """Sum over outputs and samples of products of pairs of neurons, of ``delta (outputs, neurons, samples)``."""
+    flat = delta.transpose(1, 0, 2).reshape(delta.shape[1], -1)
+    return flat @ flat.T
+
+
+def _eigen(matrix: jax.Array) -> Eigen:
+    values, vectors = jnp.linalg.eigh(matrix)
     return values, vectors
