@@ -22,7 +22,6 @@ import functools
 import math
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from expandcluster.activations import Activation
@@ -33,24 +32,19 @@ from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import Source
 from expandcluster.reconstruct.fine_tune import tune
+from expandcluster.reconstruct.step_weights import MISFIT, weights_from_steps
 from expandcluster.reconstruct.weigh import weigh
 
 __all__ = ["Lift", "lift"]
-
-_Fit = tuple[jax.Array, jax.Array, jax.Array, jax.Array]  # weights of an input, share of the step, steps, whether done
 
 _CANDIDATES = 400  # inputs among which base points are chosen
 _STEP = 0.5  # in units of the sampler
 _BACK = 0.2  # of a step, the other way, where steps told nothing of a weight
 _MOST = 4  # times as many base points as the fewest that can determine a neuron's weights
-_CHUNK = 128  # inputs solved for at once
-_ITERATIONS, _ROUNDING = 12, 1e-15  # at most; an error of answers that is none
 _SURE = 20.0  # expected errors that must fit into the tolerance
 _NOISY = 1e-12  # relative noise of answers above which fine-tuning makes a difference
 _AFFORDABLE = 2e10  # floating-point operations of one of its steps
 _INPUTS, _ANSWERS = 300, 3000  # at most so many outside the slice of a box
-_MISFIT = 1e3  # times the usual squared errors of an input: steps over a kink may end elsewhere
-_BLIND = 1e-9  # of the largest singular value: what the base points do not see
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,12 +88,12 @@ def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, p
     preactivations = where.inside(points) @ network.weights[0].T + network.biases[0]
     start = where.lift(network).weights[0].T
     noise = probe.noise * probe.spread
-    weights, bars, squares = _solve(network, preactivations, steps, y, start, noise)
-    blind = np.flatnonzero(np.isnan(bars).any(axis=1) | (squares > _MISFIT * max(float(np.median(squares)), noise**2)))
+    weights, bars, squares = weights_from_steps(network, preactivations, steps, y, start, noise)
+    blind = np.flatnonzero(np.isnan(bars).any(axis=1) | (squares > MISFIT * max(float(np.median(squares)), noise**2)))
     told = int(np.isfinite(y).sum())
     if 0 < len(blind) * len(points) <= source.available:  # steps over a kink, or to answers that are saturated
         more, back = _ask(points, blind, -_BACK * shift[:, blind], source)
-        weights[blind], bars[blind], squares[blind] = _solve(
+        weights[blind], bars[blind], squares[blind] = weights_from_steps(
             network, np.tile(preactivations, (2, 1)), np.concatenate([steps[blind], back], axis=1),
             np.concatenate([y[blind], more - off], axis=1), start[blind], noise)
         told += int(np.isfinite(more).sum())
@@ -220,78 +214,3 @@ def _slopes(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], preac
         return forward(weights, biases, activation, activation(p)[None])[0]
 
     return jax.vmap(jax.jacfwd(upper))(preactivations)
-
-
-@in_float64
-def _solve(network: Network, preactivations: np.ndarray, steps: np.ndarray, y: np.ndarray, start: np.ndarray,
-           noise: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights ``(inputs, hidden)``, their standard deviations, and every input's squared errors.
-
-    Args:
-        network: on the students' coordinates.
-        preactivations: of the base points ``(points, hidden)``.
-        steps: widths of the steps ``(inputs, points)``.
-        y: answers ``(inputs, points, outputs)``, NaN where there is none.
-        start: first weights ``(inputs, hidden)``.
-        noise: standard deviation of an answer's error.
-    """
-    chunks = -(-len(start) // _CHUNK)
-    size = -(-len(start) // chunks)
-    pad = np.minimum(np.arange(chunks * size), len(start) - 1)  # chunks of one size share one program
-    parts = [_solve_chunk(network.weights[1:], network.biases[1:], preactivations, noise, steps[rows], y[rows],
-                          start[rows], activation=network.activation) for rows in pad.reshape(chunks, size)]
-    found, covariance, errors = (np.concatenate([np.asarray(p) for p in part])[: len(start)]
-                                 for part in zip(*parts, strict=True))
-    usual = errors <= _MISFIT * max(float(np.median(errors)), noise**2)  # others ended at a kink
-    usual &= ~np.isnan(covariance).any(axis=1)
-    freedom = max(int(np.isfinite(y[usual]).sum()) - start[usual].size, 1)
-    variance = np.maximum(max(noise**2, float(errors[usual].sum()) / freedom), np.where(usual, 0.0, errors))[:, None]
-    return found, np.sqrt(variance * covariance), errors
-
-
-@functools.partial(jax.jit, static_argnames="activation")
-def _solve_chunk(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], preactivations: jax.Array,
-                 noise: jax.Array, steps: jax.Array, y: jax.Array, start: jax.Array, *, activation: Activation
-                 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """:func:`_solve_one` for some of the inputs at once."""
-    one = functools.partial(_solve_one, weights, biases, activation=activation)
-    return jax.vmap(one, in_axes=(None, None, 0, 0, 0))(preactivations, noise, steps, y, start)
-
-
-def _solve_one(weights: tuple[jax.Array, ...], biases: tuple[jax.Array, ...], preactivations: jax.Array,
-               noise: jax.Array, steps: jax.Array, y: jax.Array, u: jax.Array, *, activation: Activation
-               ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Gauss-Newton on the weights of one input ``(hidden,)``; also the diagonal of (J'J)^-1 and the squared error.
-
-    A step that makes things worse is halved away: beyond a kink the linear model may be wrong. The last one promises
-    to take no more than noise and rounding away.
-    """
-
-    def outputs(u: jax.Array) -> jax.Array:
-        p = preactivations + steps[:, None] * u
-        return jnp.where(told, forward(weights, biases, activation, activation(p)).reshape(-1), 0.0)
-
-    told = jnp.isfinite(y).reshape(-1)
-    target = jnp.where(told, y.reshape(-1), 0.0)
-    least = noise**2 * jnp.sum(told) + _ROUNDING**2 * jnp.sum(target**2)
-
-    def advance(state: _Fit) -> _Fit:
-        u, size, count, _ = state
-        jacobian, residual = jax.jacfwd(outputs)(u), outputs(u) - target
-        left, values, right = jnp.linalg.svd(jacobian, full_matrices=False)
-        seen = values > _BLIND * values[0]
-        part = jnp.where(seen, left.T @ residual, 0.0)
-        move = -right.T @ (part / jnp.where(seen, values, 1.0))
-        better = jnp.sum((outputs(u + size * move) - target) ** 2) < jnp.sum(residual**2)
-        return (jnp.where(better, u + size * move, u), jnp.where(better, jnp.minimum(2.0 * size, 1.0), 0.5 * size),
-                count + 1, jnp.sum(part**2) <= least)
-
-    u, *_ = jax.lax.while_loop(lambda state: (state[2] < _ITERATIONS) & ~state[3], advance,
-                               (u, jnp.asarray(1.0), jnp.asarray(0), jnp.asarray(False)))
-    _, values, right = jnp.linalg.svd(jax.jacfwd(outputs)(u), full_matrices=False)
-    seen = values > _BLIND * values[0]
-    covariance = jnp.sum(jnp.where(seen, 1.0 / jnp.where(seen, values, 1.0) ** 2, 0.0)[:, None] * right**2, axis=0)
-    hidden = right.shape[1]
-    blind = jnp.sum(jnp.where(seen[:, None], right**2, 0.0), axis=0) < 1.0 - 1e-9
-    covariance = jnp.where(blind | (len(values) < hidden), jnp.nan, covariance)
-    return u, covariance, jnp.sum((outputs(u) - target) ** 2)
