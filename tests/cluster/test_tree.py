@@ -9,7 +9,7 @@ from tests.problems import random_teacher
 
 from expandcluster.activations import get_activation
 from expandcluster.cluster import tree as module
-from expandcluster.cluster.canonical import canonical_neurons, gather_neurons
+from expandcluster.cluster.canonical import Neurons, canonical_neurons, gather_neurons
 from expandcluster.cluster.merge import merge
 from expandcluster.cluster.tree import aligned_height, cluster, cut_again, gap_height, link, paper_height
 from expandcluster.options import ClusterOptions
@@ -129,3 +129,29 @@ def test_one_huge_bias_hides_no_cluster():
     vectors = np.concatenate([true + 1e-12 * rng.normal(size=true.shape) for _ in range(4)] + [[[0, 0, 0, 0, 1e13]]])
     student = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3, 0])
     assert len(cut_again(link(vectors), vectors, student, 4, ClusterOptions()).support) == 3
+
+
+def test_second_copies_of_rough_students_belong_to_the_first():
+    """Two kinks near a true one share its work in some students, and superfluous neurons have large biases."""
+    rng = np.random.default_rng(0)
+    true = rng.normal(size=(30, 40))
+    true /= np.linalg.norm(true, axis=1)[:, None]
+    errors = np.geomspace(1e-4, 0.12, 30)[:, None] / np.sqrt(40)  # no gap below these
+    vectors = [true + errors * rng.normal(size=true.shape) for _ in range(4)]
+    student = np.repeat(np.arange(4), 30)
+    seconds = true[[0, 0, 1, 1]] + 0.02 * rng.normal(size=(4, 40)) / np.sqrt(40)
+    huge = np.zeros((3, 40))
+    huge[:, -1] = [6.0, 54.0, 480.0]
+    everything = np.concatenate([*vectors, seconds, huge])
+    student = np.concatenate([student, [2, 3, 2, 3], [0, 1, 2]])
+    clusters = cut_again(link(everything), everything, student, 4, ClusterOptions())
+    assert len(clusters.support) == 30 and clusters.support.min() == 4
+    assert clusters.labels[120] == clusters.labels[121] == clusters.labels[0]
+
+
+@pytest.mark.parametrize(("sign", "given_by"), [(0, 1), (-1, 0)])
+def test_a_neuron_without_signs_is_given_by_a_student_that_has_it_once(sign, given_by):
+    vectors = np.array([[1.0, 0.1], [1.0, -0.1], [1.0, 0.02], [1.0, 0.03]])
+    neurons = Neurons(vectors, np.zeros(4, bool), np.ones(4), np.array([0, 0, 1, 2]), np.arange(4), sign)
+    expected = vectors[:2].mean(axis=0) if given_by == 0 else vectors[2]
+    np.testing.assert_array_equal(merge(neurons, np.zeros(4, int), range(3))[0], [expected])

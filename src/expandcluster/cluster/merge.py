@@ -19,6 +19,8 @@ def merge(neurons: Neurons, labels: np.ndarray, order: Sequence[int]) -> tuple[n
 
     The best student that has members in a cluster gives it: its duplicates are averaged, and the
     sign its first member had is restored, since a student at the noise floor has signs that work.
+    Where there are no signs, the best of those with the fewest members: one that shares a neuron's work between
+    two knows it less well.
 
     Args:
         neurons: canonical neurons.
@@ -32,7 +34,11 @@ def merge(neurons: Neurons, labels: np.ndarray, order: Sequence[int]) -> tuple[n
     rank[np.asarray(order)] = np.arange(len(order))
     vectors, flips = [], []
     for members in members_of(labels):
-        best = members[rank[neurons.student[members]] == rank[neurons.student[members]].min()]
+        ranks = rank[neurons.student[members]]
+        if neurons.sign == 0:
+            count = np.bincount(ranks)[ranks]
+            members, ranks = members[count == count.min()], ranks[count == count.min()]
+        best = members[ranks == ranks.min()]
         flip = bool(neurons.flipped[best[0]])
         vectors.append(neurons.vectors[best].mean(axis=0) * (-1.0 if flip else 1.0))
         flips.append(flip)
