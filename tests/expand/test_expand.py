@@ -62,6 +62,19 @@ def test_a_budget_may_end_before_students_are_wide_enough(queries, ends_early):
     assert verdict is (Verdict.TOO_FEW_QUERIES if ends_early else Verdict.CANNOT_IMITATE)
 
 
+@pytest.mark.parametrize(("sizes", "budget", "samples"), [
+    ((8, 10, 2), None, 600), ((64, 80, 100), None, 4_096), ((64, 80, 10), None, 4_096), ((64, 128, 10), None, 5_766),
+    ((64, 80, 100), 2_000, 1_700)])
+def test_large_students_see_enough_samples_for_each_direction_of_the_inputs(sizes, budget, samples):
+    """Many outputs make few samples enough for all parameters, but not to find one's way."""
+    source = open_source(Teacher.from_network(random_teacher((sizes[0], 2, sizes[-1]), "tanh", 0)),
+                         QueryOptions(max_queries=budget), 0)
+    source.floor = 1e-26
+    found = module.samples_for(source, sizes, ExpandOptions())
+    assert len(found.x) == samples
+    assert found.floor == (1e-26 if sizes[0] == 8 else 1e-8)
+
+
 @pytest.mark.parametrize(("rank", "hidden_layers", "outputs", "first"),
                          [(16, 1, 1, 32), (16, 1, 4, 20), (16, 2, 10, 32), (64, 2, 1, 128), (64, 2, 10, 80)])
 def test_the_first_width_follows_the_row_space(rank, hidden_layers, outputs, first):
