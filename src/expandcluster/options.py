@@ -293,6 +293,7 @@ class ExpandOptions:
             below 16 are passed over, where there are others.
         effort: floating-point operations of a training step up to which a second width is tried, and later ones of
             kinked activations; of smooth ones a tenth: where two of their widths have failed, a third rarely succeeds.
+            Widths beyond are passed over, but for those so large that they are trained without J'J, which is cheaper.
         rho: where the answers vary in fewer directions than there are inputs, the first width is this many times their
             number: a first layer of independent rows has as many neurons as directions. Shallow students of four
             outputs or more, which tell more of each neuron, need a quarter of the excess.

@@ -46,6 +46,22 @@ def test_widths_are_tried_as_long_as_a_step_is_affordable(activation, effort, tr
     assert len(students.all_losses) == tried and not students.at_floor
 
 
+def test_widths_whose_exact_steps_are_too_dear_are_passed_over_for_wider_ones_without_them(monkeypatch):
+    tried = []
+
+    def add(self, sizes, samples, seed, *, smooth_path):
+        tried.append(sizes[1])
+        return 1.0
+
+    monkeypatch.setattr(module._Pool, "add", add)
+    trainers = (LMOptions(largest_matrix=8 * 40**2),)
+    options = RecoverOptions(expand=ExpandOptions(widths=(2, 4, 8, 12, 16), waves=0, effort=1.0, trainers=trainers))
+    source = open_source(Teacher.from_callable(lambda x: x[:, :1] * x[:, 1:], 2), options.queries, 0)
+    source.floor = 1e-26
+    expand(source, get_activation("tanh"), 1, RowSpace(), options, 0)
+    assert tried == [2, 12, 16]  # 4 and 8 have 17 and 33 parameters
+
+
 @pytest.mark.parametrize(("queries", "ends_early"), [(1000, True), (None, False)])
 def test_a_budget_may_end_before_students_are_wide_enough(queries, ends_early):
     """Then the verdict is too few queries, and not that no network imitates the teacher."""

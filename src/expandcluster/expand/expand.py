@@ -115,12 +115,18 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     pool = _Pool(source, activation, waves, progress, keep_all=waves.keep == "all", least=rows.rank or 1)
     deep = hidden_layers > 1  # shallow students get there without the smooth path
     sizes: tuple[int, ...] = ()
-    out_of_budget = False
+    out_of_budget = dear = False
     widths = widths_for(waves, rows.rank, hidden_layers, source.teacher.outputs, pool.inputs)
     for wave, width in enumerate(widths):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
+        exact = exact_steps(sizes, waves)
+        if exact and dear:
+            continue
         samples = samples_for(source, sizes, waves)
         if not _affordable(samples, sizes, waves, wave, activation):
+            if exact and _enough(samples, sizes):  # wider ones may go without J'J, which is cheaper
+                dear = True
+                continue
             out_of_budget = source.given is None and not _enough(samples, sizes)
             break
         best = pool.add(sizes, samples, seed + wave, smooth_path=deep)
