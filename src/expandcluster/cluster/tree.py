@@ -17,6 +17,7 @@ from expandcluster.results import LayerClusters
 
 __all__ = ["aligned_height", "cluster", "cut_again", "gap_height", "link", "members_of", "paper_height"]
 
+_GAP = 2.0  # a factor between two heights that is more than chance
 _SAME = 1e-6  # merges below this share of the neurons' size are rounding, and are not told apart
 
 
@@ -127,8 +128,8 @@ def gap_height(tree: np.ndarray, student: np.ndarray, least: int, size: float) -
     """Height in a wide gap of the merge heights, where most clusters have at least ``least`` students.
 
     Copies of a neuron merge at rounding errors, strangers far above: only gaps of a factor of ten
-    count (the widest one, where there is none), and of several the widest. None counts that begins above the size of
-    neurons: only superfluous ones of huge biases are so far from all others.
+    count (the widest one, where there is none), and of several the widest. Where there is one of a factor of two
+    below the size of neurons, none above counts: only superfluous ones of huge biases are so far from all others.
 
     Args:
         tree: linkage matrix.
@@ -137,7 +138,8 @@ def gap_height(tree: np.ndarray, student: np.ndarray, least: int, size: float) -
         size: typical norm of a neuron; heights below 1e-6 of it are rounding and not told apart.
     """
     counts, gaps, heights = _intervals(tree, student, least, _SAME * size, size)
-    gaps = np.where(heights[:-1] <= max(size, heights[0]), gaps, -1.0)
+    near = np.where(heights[:-1] <= max(size, heights[0]), gaps, -1.0)
+    gaps = near if near.max() >= np.log(_GAP) else gaps
     wide = gaps >= min(np.log(10.0), gaps.max())
     return _best(np.where(wide, counts, -1), gaps, heights)
 
