@@ -58,6 +58,7 @@ def determined_large(network: Network, samples: Samples, noise: float = 0.0, *, 
         checked: leave out samples that nothing checks.
     """
     def tell(rows: np.ndarray) -> Determined:
+        # What needs checking are given inputs, which leave many directions open.
         scale, null, root = _decomposed(network, samples.x[rows], many=checked)
         return Determined(network, scale, null, root,
                           variance_of_answers(network, samples, noise, len(scale) - null.shape[1]))

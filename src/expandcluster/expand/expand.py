@@ -120,12 +120,12 @@ def expand(source: Source, activation: Activation, hidden_layers: int, rows: Row
     for wave, width in enumerate(widths):
         sizes = (pool.inputs, *[width] * hidden_layers, source.teacher.outputs)
         exact = exact_steps(sizes, waves)
-        if exact and dear:
+        if dear and exact:
             continue
         samples = samples_for(source, sizes, waves)
         if not _affordable(samples, sizes, waves, wave, activation):
-            if exact and _enough(samples, sizes):  # wider ones may go without J'J, which is cheaper
-                dear = True
+            dear = exact and _enough(samples, sizes)
+            if dear:  # wider ones may go without J'J, which is cheaper
                 continue
             out_of_budget = source.given is None and not _enough(samples, sizes)
             break

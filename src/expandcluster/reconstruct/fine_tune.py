@@ -24,7 +24,7 @@ _NEAR = 1e-10  # relative loss to which inexact steps bring a large network
 _OPTIONS = LMOptions(steps=150, patience=8, damping=1e-8)
 _FROM_AFAR = dataclasses.replace(_OPTIONS, damping=1e-6)
 _MOST_MENDED, _WORTH = 12, 0.7  # times that kinks are mended, as long as no more than so much of the loss is left
-_ROUNDING = 1e-20  # relative loss that is no kink's
+_NO_KINK = 1e-20  # relative loss that is no kink's
 
 
 def fine_tune(network: Network | None, source: Source, progress: Progress = silent) -> Network | None:
@@ -94,7 +94,7 @@ def _mended(network: Network, samples: Samples, train: Train, floor: float) -> T
     """Trained, and trained again with kinks mended as long as that helps."""
     network, loss, steps = train(network, samples)
     for _ in range(_MOST_MENDED):
-        if loss <= max(floor, _ROUNDING) or (better := switched_on(network, samples)) is None:
+        if loss <= max(floor, _NO_KINK) or (better := switched_on(network, samples)) is None:
             break
         better, lost, more = train(better, samples)
         steps += more

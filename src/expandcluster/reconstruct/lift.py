@@ -32,7 +32,7 @@ from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.probe import Probe
 from expandcluster.queries.source import Source
 from expandcluster.reconstruct.fine_tune import tune
-from expandcluster.reconstruct.step_weights import MISFIT, weights_from_steps
+from expandcluster.reconstruct.step_weights import poorly_told, weights_from_steps
 from expandcluster.reconstruct.weigh import weigh
 
 __all__ = ["Lift", "lift"]
@@ -89,7 +89,7 @@ def lift(network: Network | None, source: Source, probe: Probe, seed: int = 0, p
     start = where.lift(network).weights[0].T
     noise = probe.noise * probe.spread
     weights, bars, squares = weights_from_steps(network, preactivations, steps, y, start, noise)
-    blind = np.flatnonzero(np.isnan(bars).any(axis=1) | (squares > MISFIT * max(float(np.median(squares)), noise**2)))
+    blind = np.flatnonzero(poorly_told(bars, squares, noise))
     told = int(np.isfinite(y).sum())
     if 0 < len(blind) * len(points) <= source.available:  # steps over a kink, or to answers that are saturated
         more, back = _ask(points, blind, -_BACK * shift[:, blind], source)

@@ -18,12 +18,11 @@ from expandcluster.activations import Activation
 from expandcluster.networks import Network, forward
 from expandcluster.precision import in_float64
 
-__all__ = ["MISFIT", "weights_from_steps"]
-
-MISFIT = 1e3  # times the usual squared errors of an input: steps over a kink may end elsewhere
+__all__ = ["poorly_told", "weights_from_steps"]
 
 _CHUNK = 128  # inputs solved for at once
 _ITERATIONS, _ROUNDING = 12, 1e-15  # at most; an error of answers that is none
+_MISFIT = 1e3  # times the usual squared errors of an input: steps over a kink may end elsewhere
 _BLIND = 1e-9  # of the largest singular value: what the steps do not see
 _SINGULAR = 1e-9  # a pivot of J'J, scaled to a diagonal of ones, from which on rounding does not matter
 
@@ -55,11 +54,21 @@ def weights_from_steps(network: Network, preactivations: np.ndarray, steps: np.n
     found, covariance, errors = solved(np.arange(len(start)), True)
     if (singular := np.flatnonzero(~np.isfinite(covariance).all(axis=1))).size:
         found[singular], covariance[singular], errors[singular] = solved(singular, False)
-    usual = errors <= MISFIT * max(float(np.median(errors)), noise**2)  # others ended at a kink
-    usual &= ~np.isnan(covariance).any(axis=1)
+    usual = ~poorly_told(covariance, errors, noise)
     freedom = max(int(np.isfinite(y[usual]).sum()) - start[usual].size, 1)
     variance = np.maximum(max(noise**2, float(errors[usual].sum()) / freedom), np.where(usual, 0.0, errors))[:, None]
     return found, np.sqrt(variance * covariance), errors
+
+
+def poorly_told(bars: np.ndarray, squares: np.ndarray, noise: float) -> np.ndarray:
+    """Of which inputs ``(inputs,)`` the steps do not see every weight, or ended elsewhere, beyond a kink.
+
+    Args:
+        bars: errors of the weights ``(inputs, hidden)``, NaN where the steps do not see them.
+        squares: squared errors of every input.
+        noise: standard deviation of an answer's error.
+    """
+    return np.isnan(bars).any(axis=1) | ~(squares <= _MISFIT * max(float(np.median(squares)), noise**2))
 
 
 @functools.partial(jax.jit, static_argnames=("activation", "regular"))
