@@ -8,7 +8,7 @@ import numpy as np
 
 from expandcluster.error_bars import Determined, determined, error_bars, names_of_undetermined
 from expandcluster.error_bars_large import determined_large, large_error_bars
-from expandcluster.error_bars_sampled import determined_sampled
+from expandcluster.error_bars_sampled import determined_by_few, determined_sampled
 from expandcluster.expand.expand import Students
 from expandcluster.expand.levenberg_marquardt import fits
 from expandcluster.expand.population import Samples
@@ -30,6 +30,7 @@ __all__ = ["certify", "judge"]
 _SURE = 5.0  # standard deviations that must fit into the tolerance
 _DRAWS, _UNLUCKY, _MOST_EXPLAINED = 4, 10.0, 1e-6  # of errors of lifted weights: what they may explain
 _LARGE = 3000  # parameters of a network behind given inputs whose Jacobian is not decomposed
+_VERY_LARGE = 8192  # parameters from which J'J of chosen queries takes longer than samples of what it tells
 _LASTING = 0.05  # spread of an input, over the largest, that makes its weights part of a neuron's norm
 _FEW = 0.05  # of the answers, at most, may be wrong since a neuron is off there
 _CHECK, _FAR = 600, 200  # held-out samples where students learn, and far from there
@@ -57,7 +58,9 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     given, known = source.given is not None, None
     # From J'J: of images sooner, whose Jacobian would have hundreds of thousands of rows.
     large = not lifted.tuned and (network.parameters > _LARGE if given else not fits(network.sizes))
-    if large:
+    if large and not given and network.parameters > _VERY_LARGE:
+        known = determined_by_few(network, samples, noise)
+    if large and known is None:
         tell = determined_large if may_polish(network) else determined_sampled
         known = tell(network, samples, noise, checked=given)
     if lifted.bars.size:

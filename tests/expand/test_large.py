@@ -9,7 +9,7 @@ from tests.problems import imitation
 from expandcluster.activations import get_activation
 from expandcluster.error_bars import determined, error_bars
 from expandcluster.error_bars_large import determined_large, large_error_bars
-from expandcluster.error_bars_sampled import determined_sampled
+from expandcluster.error_bars_sampled import determined_by_few, determined_sampled
 from expandcluster.expand import normal_matrix as host
 from expandcluster.expand.gauss_newton import flatten, gram
 from expandcluster.expand.levenberg_marquardt import fits, levenberg_marquardt
@@ -186,6 +186,26 @@ def test_samples_of_the_null_space_tell_what_is_determined(activation, sizes):
     (told, expected), (all_told, all_expected) = known.of_answers(other), exact.of_answers(other)
     np.testing.assert_array_equal(told, all_told)
     assert expected[told].sum() == pytest.approx(all_expected[told].sum(), rel=0.3)
+
+
+@pytest.mark.parametrize("sizes", [(6, 4, 2), (6, 5, 4, 3)])
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_few_samples_tell_what_all_do(activation, sizes):
+    # Of the deep ReLU network of seed 0 a neuron is left open, the inputs tell little of one of the shallow of seed 1.
+    network, x = network_of(sizes, activation, seed=1), np.random.default_rng(0).normal(size=(3000, 6))
+    own, samples = Coordinates(np.zeros(6), np.ones(6)), Samples(x, network(x))
+    few, every = (tell(network, samples, 1e-3) for tell in (determined_by_few, determined_large))
+    bars, true = (np.concatenate([bar.ravel() for bar in large_error_bars(one, own)]) for one in (few, every))
+    assert not np.isnan(true).any() and not np.isnan(bars).any()
+    ratio = bars / true
+    assert np.sqrt(np.mean(ratio**2)) == pytest.approx(1.0, abs=0.2) and np.all((ratio > 0.3) & (ratio < 2.2))
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_few_samples_tell_nothing_where_they_leave_something_open(activation):
+    network, x = network_of((6, 4, 2), activation), np.random.default_rng(0).normal(size=(3000, 6))
+    x[10:, 0] = 0.0  # an input that hardly any sample uses
+    assert determined_by_few(network, Samples(x, network(x)), 1e-3) is None
 
 
 def test_samples_that_nothing_checks_are_told_by_draws_too():
