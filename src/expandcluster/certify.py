@@ -55,14 +55,10 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
     doubtful, samples = samples.take(aside), samples.take(~aside)
     lasting = None if source.given is None else _lasting(samples.x, source.coordinates)
     noise = 0.0 if probe.random else probe.noise  # the size of random noise shows in the residuals
-    given, known = source.given is not None, None
-    # From J'J: of images sooner, whose Jacobian would have hundreds of thousands of rows.
+    given = source.given is not None
+    # Without its Jacobian: of images sooner, which would have hundreds of thousands of rows.
     large = not lifted.tuned and (network.parameters > _LARGE if given else not fits(network.sizes))
-    if large and not given and network.parameters > _VERY_LARGE:
-        known = determined_by_few(network, samples, noise)
-    if large and known is None:
-        tell = determined_large if may_polish(network) else determined_sampled
-        known = tell(network, samples, noise, checked=given)
+    known = _determined_of_large(network, samples, noise, given=given) if large else None
     if lifted.bars.size:
         own = Coordinates(np.zeros(network.sizes[0]), np.ones(network.sizes[0]))  # of the slice, as they are
         in_slice = large_error_bars(known, own) if known else error_bars(determined(network, samples, noise))
@@ -90,6 +86,15 @@ def certify(lifted: Lift, network: Network | None, reconstruction: Reconstructio
         explained = _explained(lifted, network, source, probe) if lifted.bars.size else 0.0
     return Certificate(loss, probe.noise_floor, bars, largest / size, names_of_undetermined(bars), support,
                        students.at_floor, explained, unjudged)
+
+
+def _determined_of_large(network: Network, samples: Samples, noise: float, *, given: bool) -> Determined:
+    """From the quickest that tells: draws from few samples, J'J where it fits, draws from all."""
+    few = determined_by_few(network, samples, noise) if not given and network.parameters > _VERY_LARGE else None
+    if few is not None:
+        return few
+    tell = determined_large if may_polish(network) else determined_sampled
+    return tell(network, samples, noise, checked=given)
 
 
 def _outside(samples: Samples, where: Coordinates) -> Samples:
