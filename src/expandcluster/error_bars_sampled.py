@@ -50,7 +50,7 @@ def determined_sampled(network: Network, samples: Samples, noise: float = 0.0, *
         noise: standard deviation of the answers' errors relative to their spread.
         checked: leave out samples that nothing checks.
     """
-    directions, errors = _draws(network, samples)
+    directions, errors = _draws(network, len(samples.x))
     variance = variance_of_answers(network, samples, noise, network.parameters)
 
     def tell(rows: np.ndarray) -> Determined:
@@ -79,8 +79,8 @@ def determined_by_few(network: Network, samples: Samples, noise: float = 0.0) ->
     Returns:
         ``None`` where these samples leave a parameter open, or conjugate gradients do.
     """
-    directions, errors = _draws(network, samples)
     rows = np.sort(np.random.default_rng(0).permutation(len(samples.x))[: _enough(network, samples.x)])
+    directions, errors = _draws(network, len(rows))
     seen = _Seen.of(network, samples.x[rows])
     start = jnp.asarray(directions / seen.scale)
     usual, start = jnp.sqrt(jnp.mean(seen.canonical(start) ** 2, axis=0)), start[:_LOOKS]
@@ -91,7 +91,7 @@ def determined_by_few(network: Network, samples: Samples, noise: float = 0.0) ->
     found = seen.solved(seen.images(start), 0.0, closed)
     if not closed(found):
         return None
-    root = seen.solved(seen.pulled_back(errors[:, rows]), _CLOSED)
+    root = seen.solved(seen.pulled_back(errors), _CLOSED)
     more, all_ = (max(count * network.sizes[-1] - network.parameters, 1) for count in (len(rows), len(samples.x)))
     variance = variance_of_answers(network, samples, noise, network.parameters) * more / all_
     return Determined(network, seen.scale, seen.columns(start - found), seen.columns(root), variance, sampled=True)
@@ -112,10 +112,10 @@ def _enough(network: Network, x: np.ndarray) -> int:
     return max(answers, math.ceil(min(_SAMPLES * share, 1.0) * len(x)))
 
 
-def _draws(network: Network, samples: Samples) -> tuple[np.ndarray, np.ndarray]:
-    """Random directions ``(draws, parameters)`` and errors of all answers ``(draws, samples, outputs)``."""
+def _draws(network: Network, samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """Random directions ``(draws, parameters)`` and errors of the answers ``(draws, samples, outputs)``."""
     rng = np.random.default_rng(0)
-    return rng.normal(size=(_DRAWS, network.parameters)), rng.normal(size=(_DRAWS, *samples.y.shape))
+    return rng.normal(size=(_DRAWS, network.parameters)), rng.normal(size=(_DRAWS, samples, network.sizes[-1]))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
