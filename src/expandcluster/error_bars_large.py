@@ -36,7 +36,7 @@ from expandcluster.networks import Network
 from expandcluster.precision import in_float64
 from expandcluster.queries.coordinates import Coordinates
 
-__all__ = ["determined_large", "large_error_bars"]
+__all__ = ["changes", "determined_large", "large_error_bars"]
 
 Linear = Callable[[jax.Array], jax.Array]
 
@@ -96,10 +96,10 @@ def large_error_bars(known: Determined, where: Coordinates, lasting: np.ndarray 
         return np.asarray(np.sqrt(squares(follow, known.null)) > LOOSE * np.sqrt(squares(follow, signs)))
 
     if network.activation.symmetry.homogeneous:
-        weights = loose(_changes(scaled_by_outgoing, network, where))
+        weights = loose(changes(scaled_by_outgoing, network, where))
         lasting = known_weights(weights.reshape(network.sizes[1], -1), lasting)
-    follow = _changes(functools.partial(canonical_parameters, activation=network.activation, lasting=lasting), network,
-                      where)
+    follow = changes(functools.partial(canonical_parameters, activation=network.activation, lasting=lasting), network,
+                     where)
     bars = np.sqrt(known.variance * squares(follow, known.root))
     bars[loose(follow)] = np.nan
     arrays = by_layer(bars, (len(where.unit), *network.sizes[1:]))
@@ -188,14 +188,21 @@ def _mark_outside(arrays: tuple[np.ndarray, ...], where: Coordinates) -> None:
         arrays[1][:] = np.nan
 
 
-def _changes(function: Callable[[list[jax.Array], list[jax.Array]], jax.Array], network: Network, where: Coordinates
-             ) -> Linear:
-    """Changes of what is made of weights and biases on the teacher's inputs, along parameters of the network's."""
+def changes(function: Callable[[list[jax.Array], list[jax.Array]], jax.Array], network: Network,
+            where: Coordinates | None = None) -> Linear:
+    """Changes of what is made of weights and biases, along rows ``(directions, parameters)`` of the network's.
+
+    Args:
+        function: of weights and biases.
+        network: at which they are changed.
+        where: its coordinates, for what is made of those on the teacher's inputs.
+    """
     theta = flatten(network.weights, network.biases)
 
     def made(theta: jax.Array) -> jax.Array:
         weights, biases = unflatten(theta, network.sizes)
-        weights[0], biases[0] = where.lift_layer(weights[0], biases[0])
+        if where is not None:
+            weights[0], biases[0] = where.lift_layer(weights[0], biases[0])
         return function(weights, biases).reshape(-1)
 
     return jax.jit(jax.vmap(lambda v: jax.jvp(made, (theta,), (v,))[1]))

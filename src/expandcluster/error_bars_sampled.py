@@ -1,4 +1,4 @@
-"""Error bars of networks whose J'J has no room in memory: from random samples of what it would tell.
+"""Error bars of networks whose J'J has no room, or takes long: from random samples of what it would tell.
 
 A random vector less what conjugate gradients find of it from its image under J'J is one along which no answer changes;
 what they find from random errors of the answers has the covariance of the parameters (Papandreou and Yuille 2010,
@@ -20,6 +20,7 @@ import numpy as np
 
 from expandcluster.activations import Activation
 from expandcluster.error_bars import Determined, by_checked, canonical_parameters, variance_of_answers
+from expandcluster.error_bars_large import changes
 from expandcluster.expand.gauss_newton import activities, flatten, normal_product, sensitivities, unflatten
 from expandcluster.expand.kronecker import Factors, first_moments, kronecker_factors, preconditioned
 from expandcluster.expand.population import Samples
@@ -83,17 +84,18 @@ def determined_by_few(network: Network, samples: Samples, noise: float = 0.0) ->
     directions, errors = _draws(network, len(rows))
     seen = _Seen.of(network, samples.x[rows])
     start = jnp.asarray(directions / seen.scale)
-    usual, start = jnp.sqrt(jnp.mean(seen.canonical(start) ** 2, axis=0)), start[:_LOOKS]
+    follow = changes(functools.partial(canonical_parameters, activation=network.activation), network)
+    usual, start = jnp.sqrt(jnp.mean(follow(start) ** 2, axis=0)), start[:_LOOKS]
 
     def closed(found: jax.Array) -> bool:
-        return bool(jnp.all(jnp.abs(seen.canonical(start - found)) <= _GONE * usual))
+        return bool(jnp.all(jnp.abs(follow(start - found)) <= _GONE * usual))
 
     found = seen.solved(seen.images(start), 0.0, closed)
     if not closed(found):
         return None
     root = seen.solved(seen.pulled_back(errors), _CLOSED)
-    more, all_ = (max(count * network.sizes[-1] - network.parameters, 1) for count in (len(rows), len(samples.x)))
-    variance = variance_of_answers(network, samples, noise, network.parameters) * more / all_
+    freedom, more = (max(count * network.sizes[-1] - network.parameters, 1) for count in (len(rows), len(samples.x)))
+    variance = variance_of_answers(network, samples, noise, network.parameters) * freedom / more
     return Determined(network, seen.scale, seen.columns(start - found), seen.columns(root), variance, sampled=True)
 
 
@@ -103,13 +105,15 @@ def _enough(network: Network, x: np.ndarray) -> int:
     So many that answers outnumber parameters, and that the effective number of those that tell of a neuron (Kish 1965,
     Survey sampling: few where it is rarely active) outnumbers its weights.
     """
-    theta, shape = flatten(network.weights, network.biases), {"sizes": network.sizes, "activation": network.activation}
-    parts = [_told(theta, jnp.asarray(x[start : start + _CHUNK]), **shape) for start in range(0, len(x), _CHUNK)]
-    share = max(float(np.max(np.sum(told**2, axis=1) / np.maximum(np.sum(told, axis=1) ** 2, 1e-300))) * w.shape[1]
-                for told, w in zip((np.concatenate(of_layer, axis=1) for of_layer in zip(*parts, strict=True)),
-                                   network.weights[:-1], strict=True))
+    theta, shares = flatten(network.weights, network.biases), []
+    parts = [_told(theta, jnp.asarray(x[start : start + _CHUNK]), sizes=network.sizes, activation=network.activation)
+             for start in range(0, len(x), _CHUNK)]
+    for weights, of_layer in zip(network.weights[:-1], zip(*parts, strict=True), strict=True):
+        told = np.concatenate(of_layer, axis=1)
+        each = np.sum(told**2, axis=1) / np.maximum(np.sum(told, axis=1) ** 2, 1e-300)  # 1 over the effective number
+        shares.append(_SAMPLES * weights.shape[1] * float(each.max()))
     answers = -(-_ANSWERS * network.parameters // network.sizes[-1])
-    return max(answers, math.ceil(min(_SAMPLES * share, 1.0) * len(x)))
+    return max(answers, math.ceil(min(max(shares), 1.0) * len(x)))
 
 
 def _draws(network: Network, samples: int) -> tuple[np.ndarray, np.ndarray]:
@@ -144,10 +148,6 @@ class _Seen:
         """``J' e`` of each ``e (draws, samples, outputs)``."""
         return _pulled_back(self.theta, self.x, jnp.asarray(errors), **self.shape)
 
-    def canonical(self, v: jax.Array) -> jax.Array:
-        """What each row of ``v (draws, parameters)`` changes of the parameters in canonical form."""
-        return _canonical(self.theta, v, **self.shape)
-
     def columns(self, v: jax.Array) -> np.ndarray:
         """Rows as columns of scaled parameters, whose outer products add up to their mean."""
         return np.asarray(v).T * self.scale[:, None] / np.sqrt(len(v))
@@ -174,14 +174,6 @@ class _Seen:
 def _images(theta: jax.Array, x: jax.Array, v: jax.Array, *, sizes: tuple[int, ...], activation: Activation
             ) -> jax.Array:
     return jax.vmap(lambda one: normal_product(theta, one, x, sizes, activation))(v)
-
-
-@functools.partial(jax.jit, static_argnames=("sizes", "activation"))
-def _canonical(theta: jax.Array, v: jax.Array, *, sizes: tuple[int, ...], activation: Activation) -> jax.Array:
-    def made(theta: jax.Array) -> jax.Array:
-        return canonical_parameters(*unflatten(theta, sizes), activation)
-
-    return jax.vmap(lambda one: jax.jvp(made, (theta,), (one,))[1])(v)
 
 
 @functools.partial(jax.jit, static_argnames=("sizes", "activation"))
