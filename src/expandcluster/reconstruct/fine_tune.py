@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from expandcluster.reconstruct.kinks import switched_on
 from expandcluster.reconstruct.polish import ROUNDING, may_polish, polish
 from expandcluster.reconstruct.rare import with_mostly_off, with_rare_neurons
 from expandcluster.reconstruct.set_aside import Train, Tuned, tuned_apart, unexplained
+from expandcluster.reconstruct.superfluous import without_superfluous
 from expandcluster.reconstruct.tails import with_linear_neurons
 
 __all__ = ["fine_tune", "samples_to_tune", "tune"]
@@ -39,7 +41,9 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
         return None
     samples = source.samples(samples_to_tune(network, source))
     if source.given is None:
-        (network, loss, steps), aside = tune(network, samples), 0
+        (network, _, steps), aside = tune(network, samples), 0
+        network, loss, more = without_superfluous(network, samples, tune, progress=progress)
+        steps += more
     else:
         network, loss, steps, aside = _tuned_to_given(network, samples, progress)
     left = f", {aside} {'answer' if aside == 1 else 'answers'} set aside" if aside else ""
@@ -49,7 +53,7 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
 
 
 def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> tuple[Network, float, int, int]:
-    """Tuned, with the neurons that clusters lack since they are linear for most given inputs.
+    """Tuned, with the neurons that clusters lack since they are linear for most given inputs, without superfluous ones.
 
     Also the relative loss of all answers but those that are set aside in the end, steps taken, and how many are.
     """
@@ -60,11 +64,12 @@ def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> t
     network, steps = tuned_apart(network, samples, off, *_trainers(network, given=True), progress)
     network = with_mostly_off(network, samples, off)
     _tell_of_new(network, found, samples, progress)
-    if (aside := unexplained(network, samples)).any():  # training cannot explain them, and would change all for them
-        rest = samples.take(~aside)
-        return network, rest.relative_loss(network(rest.x)), steps, int(np.count_nonzero(aside))
-    network, loss, more = tune(network, samples, given=True)
-    return network, loss, steps + more, 0
+    again = functools.partial(tune, given=True)
+    if not (aside := unexplained(network, samples)).any():  # or training cannot explain them, and would change all
+        network, _, more = again(network, samples)
+        steps += more
+    network, loss, more = without_superfluous(network, samples.take(~aside), again, samples.x, progress)
+    return network, loss, steps + more, int(np.count_nonzero(aside))
 
 
 def _tell_of_new(network: Network, found: int, samples: Samples, progress: Progress) -> None:
