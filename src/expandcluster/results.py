@@ -27,7 +27,7 @@ class Verdict(enum.Enum):
     EXACT = "Recovered: the network is the teacher, exact within the teacher's precision."
     UNDETERMINED = (
         "The function was found, but these queries do not determine every parameter. "
-        "Ask elsewhere (other inputs, a wider distribution), or use fewer hidden layers."
+        "Ask elsewhere (other inputs, a wider distribution). Where a whole layer is open, try fewer hidden layers."
     )
     IMPRECISE = (
         "The function was found up to the teacher's noise; the parameters are only as exact as their "
