@@ -79,6 +79,21 @@ def test_compare_with_another_network(run_folder, tmp_path):
     assert done.returncode == 3 and not result["sizes_match"] and result["max_parameter_error"] is None
 
 
+def test_compare_tells_how_exact_the_determined_parameters_of_a_run_are(tmp_path):
+    network = random_teacher((4, 3, 2), "tanh", 0)
+    x = np.random.default_rng(0).normal(size=(1500, 4))
+    x[:, 2] = 0.5
+    np.savez(tmp_path / "table.npz", x=x, y=network(x))
+    ec.save_network(network, tmp_path / "truth.safetensors")
+    assert _run("recover", "table.npz", "--activation", "tanh", cwd=tmp_path).returncode == 3
+    done = _run("compare", "runs/table.npz", "truth.safetensors", cwd=tmp_path)
+    assert done.returncode == 3 and "of determined ones" in done.stdout
+    result = json.loads(_run("compare", "runs/table.npz", "truth.safetensors", "--json", cwd=tmp_path).stdout)
+    assert not result["exact"] and result["max_parameter_error"] >= 1e-2 and result["determined_error"] <= 1e-8
+    found = _run("compare", "runs/table.npz/network.safetensors", "truth.safetensors", cwd=tmp_path)
+    assert found.returncode == 3 and "of determined ones" not in found.stdout
+
+
 def test_probabilities_are_found_and_what_they_hide_is_said(tmp_path):
     path = onnx_with_last(random_teacher((4, 3, 3), "tanh", 0), "Softmax", tmp_path / "net.onnx", np.float64)
     done = _run("recover", path, "--activation", "tanh", "--out", tmp_path / "run", cwd=tmp_path)

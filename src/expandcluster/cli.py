@@ -76,15 +76,17 @@ def compare(
     with failures_told(quiet, verbose):
         from expandcluster import compare as distance
         from expandcluster import open_network
-        from expandcluster.export.open_network import output_behind
+        from expandcluster.export.open_network import output_behind, tells_determined
+        from expandcluster.read_run import read_run
 
         kind = output_behind(found) if output is None else output
-        networks = (open_network(name, before=kind) for name in (found, truth))
-        result = distance(*networks, tolerance=tolerance, output=kind)
+        network = read_run(found) if tells_determined(found) else open_network(found, before=kind)
+        result = distance(network, open_network(truth, before=kind), tolerance=tolerance, output=kind)
     if as_json:
         print_json({
             "sizes_match": result.sizes_match, "max_parameter_error": result.max_parameter_error,
-            "exact": result.exact, "sizes": list(result.sizes), "true_sizes": list(result.true_sizes),
+            "determined_error": result.determined_error, "exact": result.exact, "sizes": list(result.sizes),
+            "true_sizes": list(result.true_sizes),
         })
     elif not quiet:
         print_comparison(result, verbose=verbose)

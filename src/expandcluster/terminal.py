@@ -104,6 +104,8 @@ def print_comparison(result: Comparison, *, verbose: bool = False) -> None:
         "layer sizes": "-".join(map(str, result.sizes)) + ("" if result.sizes_match else
                                                          f" (truth: {'-'.join(map(str, result.true_sizes))})"),
         "largest parameter error": f"{result.max_parameter_error:.1e}",
+        **({"of determined ones": f"{result.determined_error:.1e}"}
+           if result.determined_error != result.max_parameter_error else {}),
         "exact": "yes" if result.exact else "no",
         **{f"true neurons of layer {n} are": " ".join(map(str, order)) for n, order in layers},
     }, good=result.exact, colored="exact")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 from expandcluster.errors import BadInput
 from expandcluster.export.network_files import load_network
@@ -12,7 +13,7 @@ from expandcluster.export.safetensors_file import output_in
 from expandcluster.networks import Network
 from expandcluster.teachers.links import LINKS
 
-__all__ = ["open_network", "output_behind"]
+__all__ = ["open_network", "output_behind", "tells_determined"]
 
 
 def open_network(path: str | os.PathLike[str], *, before: str = "raw") -> Network:
@@ -41,8 +42,19 @@ def output_behind(path: str | os.PathLike[str]) -> str:
     """What the network of a run folder or safetensors file answers with: raw, softmax or logistic; else raw."""
     path = Path(path)
     try:
-        output = (json.loads((path / "result.json").read_text(encoding="utf-8"))["output"] if path.is_dir()
-                  else output_in(path))
+        output = _result(path)["output"] if path.is_dir() else output_in(path)
     except (OSError, ValueError, KeyError, TypeError):
         return "raw"
     return output if output in LINKS else "raw"
+
+
+def tells_determined(path: str | os.PathLike[str]) -> bool:
+    """Whether this is the folder of a finished run that tells which parameters are determined, and not all are."""
+    try:
+        return bool(_result(Path(path))["undetermined"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _result(folder: Path) -> Any:
+    return json.loads((folder / "result.json").read_text(encoding="utf-8"))
