@@ -57,6 +57,15 @@ def test_copies_in_one_student_are_no_support():
     assert list(found.support) == [2] and list(found.labels) == [-1, -1, -1, 0, 0]
 
 
+@pytest.mark.parametrize(("students", "support"), [(2, [2, 2]), (3, [3, 2])])
+def test_a_neuron_of_one_student_is_no_cluster_where_there_are_two(students, support):
+    vectors = [np.array([[1.0, 0], [0, 1], [-3, 2]]), np.array([[1.0, 1e-9], [1e-9, 1], [2, 5]]),
+               np.array([[1.0, -1e-9], [7, 7], [4, -5]])][:students]
+    student = np.repeat(np.arange(students), 3)
+    found = cut_again(link(np.concatenate(vectors)), np.concatenate(vectors), student, students, ClusterOptions())
+    assert sorted(found.support, reverse=True) == support
+
+
 def test_a_single_neuron_everywhere_is_one_cluster():
     vectors = np.ones((5, 3)) + 1e-14 * np.arange(15).reshape(5, 3)
     found = cut_again(link(vectors), vectors, np.arange(5), 5, ClusterOptions())

@@ -15,7 +15,8 @@ from expandcluster.options import ClusterOptions
 from expandcluster.progress import NeuronsLinked, Progress, silent
 from expandcluster.results import LayerClusters
 
-__all__ = ["aligned_height", "cluster", "cut_again", "gap_height", "link", "members_of", "paper_height"]
+__all__ = ["aligned_height", "cluster", "cut_again", "gap_height", "least_students", "link", "members_of",
+           "paper_height"]
 
 _GAP = 2.0  # a factor between two heights that is more than chance
 _SAME = 1e-6  # merges below this share of the neurons' size are rounding, and are not told apart
@@ -79,7 +80,7 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
         options: cut, gamma and beta.
         mirrored: as the tree was linked; see :func:`link`.
     """
-    least = max(1, int(np.ceil(options.gamma * students - 1e-9)))
+    least = least_students(options, students)
     sizes = np.linalg.norm(vectors, axis=1)
     size = float(np.median(sizes) if len(sizes) else 0.0) or 1.0  # a superfluous neuron's bias may be huge
     by_gap = options.cut == "gap" and len(tree) > 0
@@ -89,6 +90,14 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
         height = aligned_height(tree, student, least, options.beta * size)
         clusters = _cut(tree, height, vectors, student, least, options.beta, mirrored=mirrored)
     return clusters
+
+
+def least_students(options: ClusterOptions, students: int) -> int:
+    """In how many of the students a neuron must be found: a share of them, two at least where there are more than one.
+
+    Of two students half would be one, and every neuron a cluster.
+    """
+    return max(min(students, 2), int(np.ceil(options.gamma * students - 1e-9)), 1)
 
 
 def _cut(tree: np.ndarray, height: float, vectors: np.ndarray, student: np.ndarray, least: int, beta: float, *,

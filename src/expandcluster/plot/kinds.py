@@ -9,6 +9,7 @@ import itertools
 import numpy as np
 from scipy.cluster.hierarchy import fcluster, leaves_list
 
+from expandcluster.cluster.tree import least_students
 from expandcluster.errors import BadInput
 from expandcluster.options import ClusterOptions
 from expandcluster.results import LayerClusters, Recovery
@@ -67,7 +68,7 @@ def kinds_of(layer: LayerClusters, options: ClusterOptions | None = None) -> Kin
     """
     options = options or ClusterOptions()
     n, students = len(layer.vectors), int(layer.student.max(initial=-1)) + 1
-    least = int(np.ceil(options.gamma * students - 1e-9))
+    least = least_students(options, students)
     tree = layer.linkage
     flat = fcluster(tree, layer.height, criterion="distance") - 1 if len(tree) else np.zeros(n, int)
     kind = np.zeros(n, int)
