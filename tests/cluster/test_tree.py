@@ -8,10 +8,9 @@ from scipy.cluster.hierarchy import fcluster
 from tests.problems import random_teacher
 
 from expandcluster.activations import get_activation
-from expandcluster.cluster import tree as module
 from expandcluster.cluster.canonical import Neurons, canonical_neurons, gather_neurons
 from expandcluster.cluster.merge import merge
-from expandcluster.cluster.tree import aligned_height, cluster, cut_again, gap_height, link, paper_height
+from expandcluster.cluster.tree import agreement_height, cluster, cut_again, gap_height, link, paper_height
 from expandcluster.options import ClusterOptions
 
 
@@ -99,7 +98,10 @@ def test_the_papers_height_counts_as_recomputed_cuts_do(seed, students, each):
 
 def test_gap_height_lies_between_copies_and_strangers():
     vectors = np.array([[1.0, 0], [1 + 1e-9, 0], [0, 1], [1e-9, 1]])
-    assert 1e-8 < gap_height(link(vectors), np.array([0, 1, 0, 1]), 2, 1.0) < 0.5
+    height, clear = gap_height(link(vectors), np.array([0, 1, 0, 1]), 2, 1.0)
+    assert 1e-8 < height < 0.5 and clear
+    vectors[1, 0], vectors[3, 0] = 1.3, 0.3
+    assert not gap_height(link(vectors), np.array([0, 1, 0, 1]), 2, 1.0)[1]
 
 
 def test_canonical_vectors_do_not_depend_on_the_copy():
@@ -113,23 +115,47 @@ def test_canonical_vectors_do_not_depend_on_the_copy():
             np.testing.assert_allclose(canonical_neurons(3 * v, symmetry)[0], first, atol=1e-14)
 
 
-def test_where_the_gap_cut_finds_nothing_the_tree_is_cut_where_neurons_are_aligned(monkeypatch):
-    """Copies of rough students merge nearly as far up as strangers do, and the widest gap may lie above them all."""
-    rng = np.random.default_rng(0)
-    true = rng.normal(size=(5, 8))
+def rough_students(errors: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """True neurons, those of students with such errors ``(students, neurons)``, and whose they are."""
+    rng = np.random.default_rng(seed)
+    true = rng.normal(size=(errors.shape[1], 40))
     true /= np.linalg.norm(true, axis=1)[:, None]
-    errors = np.geomspace(0.01, 0.12, 4)  # of each student's neurons
-    vectors = np.concatenate([true + e * rng.normal(size=true.shape) / np.sqrt(8) for e in errors])
-    student = np.repeat(np.arange(4), 5)
-    tree = link(vectors)
-    most = ClusterOptions().beta * np.median(np.linalg.norm(vectors, axis=1))
-    assert 0 < aligned_height(tree, student, 2, most) <= most
-    monkeypatch.setattr(module, "gap_height", lambda *_: 2 * tree[-1, 2])
-    clusters = cut_again(tree, vectors, student, 4, ClusterOptions())
-    assert len(clusters.support) == 5 and clusters.support.min() >= 2
-    assert clusters.height <= most
-    alone = cut_again(link(true), true, np.zeros(5, int), 1, ClusterOptions())
-    assert not len(alone.support)  # of one student nothing agrees
+    return (true, np.concatenate([true + e[:, None] * rng.normal(size=true.shape) / np.sqrt(40) for e in errors]),
+            np.repeat(np.arange(len(errors)), errors.shape[1]))
+
+
+@pytest.mark.parametrize("students", [2, 4, 7])
+def test_without_a_clear_gap_the_tree_is_cut_where_students_agree_most(students):
+    """Copies of rough students merge nearly as far up as strangers do, and the widest gap may be any."""
+    errors = np.tile(np.geomspace(1e-3, 0.12, 30), (students, 1))
+    _, vectors, student = rough_students(errors)
+    clusters = cut_again(link(vectors), vectors, student, students, ClusterOptions())
+    assert list(clusters.support) == [students] * 30
+
+
+def test_neurons_that_students_do_not_share_are_no_clusters_without_a_clear_gap():
+    rng = np.random.default_rng(3)
+    _, vectors, student = rough_students(np.tile(np.geomspace(1e-3, 0.12, 30), (4, 1)))
+    own = rng.normal(size=(80, 40)) / np.sqrt(40)
+    copies = own[:20] + 0.01 * rng.normal(size=(20, 40)) / np.sqrt(40)  # pairs inside of a student
+    vectors = np.concatenate([vectors, own, copies])
+    student = np.concatenate([student, np.repeat(np.arange(4), 20), np.zeros(20, int)])
+    clusters = cut_again(link(vectors), vectors, student, 4, ClusterOptions())
+    assert list(clusters.support) == [4] * 30
+
+
+def test_of_one_student_nothing_agrees():
+    true, _, _ = rough_students(np.full((1, 5), 0.1))
+    assert not len(cut_again(link(true), true, np.zeros(5, int), 1, ClusterOptions()).support)
+
+
+def test_agreement_counts_mirrored_copies():
+    _, vectors, student = rough_students(np.tile(np.geomspace(1e-3, 0.12, 10), (3, 1)))
+    vectors[::3] *= -1
+    tree = link(vectors, mirrored=True)
+    height = agreement_height(tree, vectors, student, 2, ClusterOptions().beta, 1.0, mirrored=True)
+    clusters = cut_again(tree, vectors, student, 3, ClusterOptions(), mirrored=True)
+    assert clusters.height == height and list(clusters.support) == [3] * 10
 
 
 def test_one_huge_bias_hides_no_cluster():

@@ -15,10 +15,10 @@ from expandcluster.options import ClusterOptions
 from expandcluster.progress import NeuronsLinked, Progress, silent
 from expandcluster.results import LayerClusters
 
-__all__ = ["aligned_height", "cluster", "cut_again", "gap_height", "least_students", "link", "members_of",
+__all__ = ["agreement_height", "cluster", "cut_again", "gap_height", "least_students", "link", "members_of",
            "paper_height"]
 
-_GAP = 2.0  # a factor between two heights that is more than chance
+_GAP, _CLEAR = 2.0, 10.0  # a factor between two heights that is more than chance; that parts copies from strangers
 _SAME = 1e-6  # merges below this share of the neurons' size are rounding, and are not told apart
 
 
@@ -84,11 +84,13 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
     sizes = np.linalg.norm(vectors, axis=1)
     size = float(np.median(sizes) if len(sizes) else 0.0) or 1.0  # a superfluous neuron's bias may be huge
     by_gap = options.cut == "gap" and len(tree) > 0
-    height = gap_height(tree, student, least, size) if by_gap else paper_height(tree, student, least)
+    height, clear = gap_height(tree, student, least, size) if by_gap else (paper_height(tree, student, least), True)
     clusters = _cut(tree, height, vectors, student, least, options.beta, mirrored=mirrored)
-    if by_gap and students > 1 and not len(clusters.support):  # copies merge nearly as far up as strangers do
-        height = aligned_height(tree, student, least, options.beta * size)
-        clusters = _cut(tree, height, vectors, student, least, options.beta, mirrored=mirrored)
+    if by_gap and students > 1 and not (clear and len(clusters.support)):
+        # Copies merge nearly as far up as strangers do.
+        height = agreement_height(tree, vectors, student, least, options.beta, size, mirrored=mirrored)
+        agreeing = _cut(tree, height, vectors, student, least, options.beta, mirrored=mirrored)
+        clusters = agreeing if len(agreeing.support) else clusters
     return clusters
 
 
@@ -133,8 +135,10 @@ def _one_side(vectors: np.ndarray, flat: np.ndarray) -> np.ndarray:
     return np.where((other ^ most[flat])[:, None], -vectors, vectors)
 
 
-def gap_height(tree: np.ndarray, student: np.ndarray, least: int, size: float) -> float:
+def gap_height(tree: np.ndarray, student: np.ndarray, least: int, size: float) -> tuple[float, bool]:
     """Height in a wide gap of the merge heights, where most clusters have at least ``least`` students.
+
+    Also whether it is one of a factor of ten that begins below the size of neurons.
 
     Copies of a neuron merge at rounding errors, strangers far above: only gaps of a factor of ten
     count (the widest one, where there is none), and of several the widest. Where there is one of a factor of two
@@ -149,8 +153,8 @@ def gap_height(tree: np.ndarray, student: np.ndarray, least: int, size: float) -
     counts, gaps, heights = _intervals(tree, student, least, _SAME * size, size)
     near = np.where(heights[:-1] <= max(size, heights[0]), gaps, -1.0)
     gaps = near if near.max() >= np.log(_GAP) else gaps
-    wide = gaps >= min(np.log(10.0), gaps.max())
-    return _best(np.where(wide, counts, -1), gaps, heights)
+    wide = gaps >= min(np.log(_CLEAR), gaps.max())
+    return _best(np.where(wide, counts, -1), gaps, heights), bool(near.max() >= np.log(_CLEAR))
 
 
 def paper_height(tree: np.ndarray, student: np.ndarray, least: int) -> float:
@@ -162,10 +166,40 @@ def paper_height(tree: np.ndarray, student: np.ndarray, least: int) -> float:
     return _best(counts, gaps, heights)
 
 
-def aligned_height(tree: np.ndarray, student: np.ndarray, least: int, most: float) -> float:
-    """Height of at most ``most``, beyond which neurons are no longer aligned, where most clusters count."""
-    counts, gaps, heights = _intervals(tree, student, least, 1e-300, 0.0)
-    return min(_best(np.where(heights[:-1] <= most, counts, -1), gaps, heights), most)
+def agreement_height(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, least: int, beta: float,
+                     size: float, *, mirrored: bool = False) -> float:
+    """Height, below the size of neurons, where students agree most.
+
+    A cluster of aligned neurons counts once if ``least`` students have one of them, and once more for each further one:
+    cut too low, copies are parted from the others, cut too high, strangers join, and the cluster is no longer aligned.
+
+    Args:
+        tree: linkage matrix.
+        vectors: canonical vectors ``(neurons, fan_in + 1)``.
+        student: student of each neuron ``(neurons,)``.
+        least: fewest distinct students of a cluster that counts.
+        beta: largest mean angle, by its cosine, to the mean direction of a cluster that counts, in radians.
+        size: typical norm of a neuron.
+        mirrored: v and -v are the same neuron.
+    """
+    sums = dict(enumerate(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)))
+    members = dict.fromkeys(sums, 1)
+    found = {n: {int(s)} for n, s in enumerate(student)}
+    worth = dict.fromkeys(sums, int(least <= 1))
+    total, totals = sum(worth.values()), []
+    low = tree[: np.count_nonzero(tree[:, 2] <= max(size, tree[0, 2]))]
+    for new, (left, right, _, _) in enumerate(low, start=len(vectors)):
+        a, b = int(left), int(right)
+        one, other = sums.pop(a), sums.pop(b)
+        sums[new] = one - other if mirrored and one @ other < 0 else one + other
+        members[new], found[new] = members.pop(a) + members.pop(b), found.pop(a) | found.pop(b)
+        aligned = np.linalg.norm(sums[new]) >= np.cos(beta) * members[new]
+        worth[new] = max(len(found[new]) - least + 1, 0) if aligned else 0
+        total += worth[new] - worth.pop(a) - worth.pop(b)
+        totals.append(total)
+    heights = np.maximum(np.append(low[:, 2], tree[len(low), 2] if len(low) < len(tree) else 2.0 * tree[-1, 2]),
+                         _SAME * size)
+    return _best(np.array(totals), np.diff(np.log(heights)), heights)
 
 
 def _intervals(tree: np.ndarray, student: np.ndarray, least: int, rounding: float, top: float
