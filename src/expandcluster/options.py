@@ -343,8 +343,8 @@ class ClusterOptions:
     """How the neurons of a layer are clustered (paper, section 4).
 
     Attributes:
-        cut: ``"gap"`` cuts at the widest gap of the merge heights on a log scale, ``"paper"`` where
-            most clusters have at least gamma N members.
+        cut: ``"gap"`` cuts in a gap of the merge heights of a factor of ten, and where there is none where students
+            agree most; ``"paper"`` cuts where most clusters have at least gamma N members.
         gamma: a cluster counts if at least this share of the students is in it, and two where there are so many.
         beta: largest median angle inside a cluster, in radians.
         contribution: neurons that change their layer's output by less than this (relative
