@@ -25,6 +25,9 @@ CASES = [
     ("mnist", (32,), "tanh"),
     ("mnist", (16, 16), "tanh"),
     ("cifar10", (16,), "relu"),
+    ("mnist", (12,), "gelu"),
+    ("mnist", (14,), "relu"),
+    ("mnist", (10,), "leaky_relu(0.05)"),
 ]
 
 
