@@ -345,7 +345,7 @@ class ClusterOptions:
     Attributes:
         cut: ``"gap"`` cuts in a gap of the merge heights of a factor of ten, and where there is none where students
             agree most; ``"paper"`` cuts where most clusters have at least gamma N members.
-        gamma: a cluster counts if at least this share of the students is in it, and two where there are so many.
+        gamma: a cluster counts if at least this share of the students is in it; for ``"gap"`` two, where there are two.
         beta: largest median angle inside a cluster, in radians.
         contribution: neurons that change their layer's output by less than this (relative
             variance) are dropped before clustering; ``None`` takes it from the noise floor, 0 drops none.

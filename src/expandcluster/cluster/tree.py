@@ -95,11 +95,12 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
 
 
 def least_students(options: ClusterOptions, students: int) -> int:
-    """In how many of the students a neuron must be found: a share of them, two at least where there are more than one.
+    """In how many of the students a neuron must be found: a share of them; in two, where there are two.
 
-    Of two students half would be one, and every neuron a cluster.
+    Of two students half would be one, and every neuron a cluster. The paper's cut is as in the paper.
     """
-    return max(min(students, 2), int(np.ceil(options.gamma * students - 1e-9)), 1)
+    least = 2 if options.cut == "gap" and students > 1 else 1
+    return max(least, int(np.ceil(options.gamma * students - 1e-9)))
 
 
 def _cut(tree: np.ndarray, height: float, vectors: np.ndarray, student: np.ndarray, least: int, beta: float, *,
