@@ -94,6 +94,17 @@ def test_compare_tells_how_exact_the_determined_parameters_of_a_run_are(tmp_path
     assert found.returncode == 3 and "of determined ones" not in found.stdout
 
 
+def test_noise_in_a_table_is_said(tmp_path):
+    network, rng = random_teacher((4, 3, 2), "tanh", 0), np.random.default_rng(0)
+    x = rng.normal(size=(2000, 4))
+    y = network(x)
+    np.savez(tmp_path / "table.npz", x=x, y=y + 0.01 * y.std() * rng.normal(size=y.shape))
+    done = _run("recover", "table.npz", "--activation", "tanh", "--noise", 0.01, "--json", cwd=tmp_path)
+    result = json.loads(done.stdout)
+    assert done.returncode == 3 and result["verdict"] == "IMPRECISE" and result["hidden_sizes"] == [3]
+    assert _run("recover", "table.npz", "--activation", "tanh", "--noise", -1, cwd=tmp_path).returncode == 2
+
+
 def test_probabilities_are_found_and_what_they_hide_is_said(tmp_path):
     path = onnx_with_last(random_teacher((4, 3, 3), "tanh", 0), "Softmax", tmp_path / "net.onnx", np.float64)
     done = _run("recover", path, "--activation", "tanh", "--out", tmp_path / "run", cwd=tmp_path)

@@ -80,6 +80,8 @@ def recover(
     max_queries: Annotated[int | None, typer.Option(min=1, help="Hard limit on the inputs asked.")] = None,
     noisy: Annotated[bool, typer.Option(
         "--noisy", help="Accept a teacher whose answers to the same input differ.")] = False,
+    noise: Annotated[float, typer.Option(
+        min=0.0, help="Standard deviation of a table's noise over that of its answers: 0.01 for 1%.")] = 0.0,
     students: Annotated[int | None, typer.Option(min=1, help="Students trained side by side.")] = None,
     widths: Annotated[str | None, typer.Option(
         metavar="N,N,...", help="Hidden widths of the students, tried one after the other.")] = None,
@@ -125,7 +127,7 @@ def recover(
             given["trainers"] = (LMOptions(largest_matrix=largest_matrix * 2**20),)
         expand = ExpandOptions(**{name: value for name, value in given.items() if value is not None})
         options = RecoverOptions(queries=QueryOptions(domain=domain, sampler=sampler.value, scale=scale,
-                                                      max_queries=max_queries, noisy=noisy),
+                                                      max_queries=max_queries, noisy=noisy, noise=noise),
                                  expand=expand)
         folder = out or Path("runs") / folder_name(teacher)
         with (watch(quiet=quiet, only_json=as_json, verbose=verbose, track=track or ()) as progress,

@@ -42,7 +42,7 @@ class Verdict(enum.Enum):
         "No student could imitate the teacher: it is probably no multilayer perceptron with this "
         "activation and this number of hidden layers, or it is wider than the students. Try another activation "
         "or depth, or other widths and more effort; for answers that may be probabilities, another output; "
-        "for noisy answers, say how noisy they are."
+        "for noisy answers, say so: noise for a table, noisy for any other teacher."
     )
     TOO_FEW_QUERIES = (
         "The queries are too few to determine a network: students that fit them disagree elsewhere, or wider "

@@ -202,6 +202,8 @@ def test_how_to_repeat_it(run: Path) -> None:
     options["queries"].update(max_queries=500, noisy=True)
     function = dataclasses.replace(about, teacher="mine:f", options=options)
     assert str(command_line(function)).endswith("--seed 0 --input-size 4 --max-queries 500 --noisy")
+    options["queries"].update(noisy=False, noise=0.01)
+    assert str(command_line(dataclasses.replace(function, options=options))).endswith("--max-queries 500 --noise 0.01")
     options["expand"]["trainers"][0]["largest_matrix"] = 64 * 2**20
     assert " --largest-matrix 64 --max-queries" in str(command_line(dataclasses.replace(function, options=options)))
     options["expand"]["trainers"][0]["largest_matrix"] = 2**27

@@ -17,7 +17,7 @@ _CLASSES = {"queries": "QueryOptions", "expand": "ExpandOptions", "cluster": "Cl
 _BOX = ("queries", "domain", "low"), ("queries", "domain", "high")
 _TRAINERS = ("expand", "trainers")
 _FLAGS = {("queries", "max_queries"): "--max-queries", ("queries", "noisy"): "--noisy",
-          ("queries", "sampler"): "--sampler", ("queries", "scale"): "--scale",
+          ("queries", "noise"): "--noise", ("queries", "sampler"): "--sampler", ("queries", "scale"): "--scale",
           ("queries", "domain", "integers"): "--integers", ("expand", "students"): "--students",
           ("expand", "effort"): "--effort", ("expand", "widths"): "--widths"}
 
