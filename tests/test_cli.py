@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -92,6 +93,8 @@ def test_compare_tells_how_exact_the_determined_parameters_of_a_run_are(tmp_path
     assert not result["exact"] and result["max_parameter_error"] >= 1e-2 and result["determined_error"] <= 1e-8
     found = _run("compare", "runs/table.npz/network.safetensors", "truth.safetensors", cwd=tmp_path)
     assert found.returncode == 3 and "of determined ones" not in found.stdout
+    shutil.rmtree(tmp_path / "runs" / "table.npz" / "stages")  # the network alone can still be compared
+    assert _run("compare", "runs/table.npz", "truth.safetensors", cwd=tmp_path).stdout == found.stdout
 
 
 def test_noise_in_a_table_is_said(tmp_path):

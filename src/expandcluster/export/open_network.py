@@ -49,9 +49,10 @@ def output_behind(path: str | os.PathLike[str]) -> str:
 
 
 def tells_determined(path: str | os.PathLike[str]) -> bool:
-    """Whether this is the folder of a finished run that tells which parameters are determined, and not all are."""
+    """Whether this is the whole folder of a finished run that leaves parameters undetermined, and tells which."""
+    path = Path(path)
     try:
-        return bool(_result(Path(path))["undetermined"])
+        return (path / "stages").is_dir() and bool(_result(path)["undetermined"])
     except (OSError, ValueError, KeyError, TypeError):
         return False
 
