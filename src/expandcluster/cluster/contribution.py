@@ -11,7 +11,9 @@ from expandcluster.expand.prune import removal_costs
 from expandcluster.networks import Network
 from expandcluster.threads import cores, one_thread_each
 
-__all__ = ["contributing", "contributions"]
+__all__ = ["NOTHING", "contributing", "contributions"]
+
+NOTHING = 1e-12  # relative contribution that is no neuron's
 
 
 def contributing(students: Sequence[Network], x: np.ndarray, variance: float, threshold: float) -> np.ndarray:

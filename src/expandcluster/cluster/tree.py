@@ -83,15 +83,19 @@ def cut_again(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray, studen
     least = least_students(options, students)
     sizes = np.linalg.norm(vectors, axis=1)
     size = float(np.median(sizes) if len(sizes) else 0.0) or 1.0  # a superfluous neuron's bias may be huge
-    by_gap = options.cut == "gap" and len(tree) > 0
-    height, clear = gap_height(tree, student, least, size) if by_gap else (paper_height(tree, student, least), True)
-    clusters = _cut(tree, height, vectors, student, least, options.beta, mirrored=mirrored)
-    if by_gap and students > 1 and not (clear and len(clusters.support)):
-        # Copies merge nearly as far up as strangers do.
-        height = agreement_height(tree, vectors, student, least, options.beta, size, mirrored=mirrored)
-        agreeing = _cut(tree, height, vectors, student, least, options.beta, mirrored=mirrored)
-        clusters = agreeing if len(agreeing.support) else clusters
-    return clusters
+
+    def at(height: float) -> LayerClusters:
+        return _cut(tree, height, vectors, student, least, options.beta, mirrored=mirrored)
+
+    if options.cut == "paper" or not len(tree):
+        return at(paper_height(tree, student, least))
+    height, clear = gap_height(tree, student, least, size)
+    clusters = at(height)
+    if students == 1 or (clear and len(clusters.support)):
+        return clusters
+    # Copies merge nearly as far up as strangers do.
+    agreeing = at(agreement_height(tree, vectors, student, least, options.beta, size, mirrored=mirrored))
+    return agreeing if len(agreeing.support) else clusters
 
 
 def least_students(options: ClusterOptions, students: int) -> int:
@@ -178,29 +182,27 @@ def agreement_height(tree: np.ndarray, vectors: np.ndarray, student: np.ndarray,
         tree: linkage matrix.
         vectors: canonical vectors ``(neurons, fan_in + 1)``.
         student: student of each neuron ``(neurons,)``.
-        least: fewest distinct students of a cluster that counts.
+        least: fewest distinct students of a cluster that counts, two or more.
         beta: largest mean angle, by its cosine, to the mean direction of a cluster that counts, in radians.
         size: typical norm of a neuron.
         mirrored: v and -v are the same neuron.
     """
     sums = dict(enumerate(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-300)))
-    members = dict.fromkeys(sums, 1)
     found = {n: {int(s)} for n, s in enumerate(student)}
-    worth = dict.fromkeys(sums, int(least <= 1))
-    total, totals = sum(worth.values()), []
-    low = tree[: np.count_nonzero(tree[:, 2] <= max(size, tree[0, 2]))]
-    for new, (left, right, _, _) in enumerate(low, start=len(vectors)):
-        a, b = int(left), int(right)
+    worth = dict.fromkeys(sums, 0)
+    gaps, heights = _gaps(tree, _SAME * size, 0.0)
+    total, totals = 0, np.full(len(tree), -1)
+    low = np.count_nonzero(tree[:, 2] <= max(size, tree[0, 2]))
+    for merge, (left, right, _, members) in enumerate(tree[:low]):
+        a, b, new = int(left), int(right), len(vectors) + merge
         one, other = sums.pop(a), sums.pop(b)
         sums[new] = one - other if mirrored and one @ other < 0 else one + other
-        members[new], found[new] = members.pop(a) + members.pop(b), found.pop(a) | found.pop(b)
-        aligned = np.linalg.norm(sums[new]) >= np.cos(beta) * members[new]
+        found[new] = found.pop(a) | found.pop(b)
+        aligned = np.linalg.norm(sums[new]) >= np.cos(beta) * members
         worth[new] = max(len(found[new]) - least + 1, 0) if aligned else 0
         total += worth[new] - worth.pop(a) - worth.pop(b)
-        totals.append(total)
-    heights = np.maximum(np.append(low[:, 2], tree[len(low), 2] if len(low) < len(tree) else 2.0 * tree[-1, 2]),
-                         _SAME * size)
-    return _best(np.array(totals), np.diff(np.log(heights)), heights)
+        totals[merge] = total
+    return _best(totals, gaps, heights)
 
 
 def _intervals(tree: np.ndarray, student: np.ndarray, least: int, rounding: float, top: float
@@ -217,9 +219,14 @@ def _intervals(tree: np.ndarray, student: np.ndarray, least: int, rounding: floa
         found.append(a | b)
         count += int(len(found[-1]) >= least) - int(len(a) >= least) - int(len(b) >= least)
         counts.append(count)
+    return np.array(counts), *_gaps(tree, rounding, top)
+
+
+def _gaps(tree: np.ndarray, rounding: float, top: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log widths of the intervals above each merge, and their ends; heights below ``rounding`` are one."""
     last = max(top, 2.0 * float(tree[-1, 2])) if len(tree) else top
     heights = np.maximum(np.append(tree[:, 2], last), rounding)
-    return np.array(counts), np.diff(np.log(heights)), heights
+    return np.diff(np.log(heights)), heights
 
 
 def _best(counts: np.ndarray, gaps: np.ndarray, heights: np.ndarray) -> float:

@@ -17,7 +17,7 @@ from expandcluster.activations import Activation
 from expandcluster.expand.population import Samples, TrainedPopulation
 from expandcluster.networks import Network, Population, stack
 
-__all__ = ["prune", "removal_costs", "remove"]
+__all__ = ["prune", "removal_costs", "removal_order", "remove"]
 
 Train = Callable[[Population, Samples], TrainedPopulation]
 
@@ -43,6 +43,18 @@ def removal_costs(network: Network, x: np.ndarray) -> list[np.ndarray]:
         inverse = _inverse_gram(network.hidden(x, layer))
         costs.append(np.sum(outgoing**2, axis=0) / np.diag(inverse)[:-1])
     return costs
+
+
+def removal_order(network: Network, x: np.ndarray, least: int = 1) -> list[tuple[float, int, int]]:
+    """Cost, hidden layer (1 is the first) and index of each neuron that may be removed, the cheapest first.
+
+    Args:
+        network: a student.
+        x: inputs ``(samples, inputs)``.
+        least: neurons that the first hidden layer keeps; all others keep one.
+    """
+    return sorted((cost, layer, neuron) for layer, costs in enumerate(removal_costs(network, x), start=1)
+                  for neuron, cost in enumerate(costs) if len(costs) > (least if layer == 1 else 1))
 
 
 def remove(network: Network, x: np.ndarray, layer: int, neuron: int) -> Network:
@@ -123,8 +135,7 @@ def _without_cheapest(network: Network, x: np.ndarray, unit: float, bite: int, r
     ``None`` where no neuron can go without emptying its layer.
     """
     for removed in range(bite):
-        order = sorted((cost, layer, neuron) for layer, costs in enumerate(removal_costs(network, x), start=1)
-                       for neuron, cost in enumerate(costs) if len(costs) > (least if layer == 1 else 1))
+        order = removal_order(network, x, least)
         place = rank if removed == 0 else 0
         if place >= len(order) or (removed and order[0][0] > _COSTLY * unit):
             return network if removed else None

@@ -22,7 +22,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from expandcluster.cluster.canonical import Neurons, canonical_neurons, gather_neurons
-from expandcluster.cluster.contribution import contributions
+from expandcluster.cluster.contribution import NOTHING, contributions
 from expandcluster.cluster.tree import cluster, cut_again
 from expandcluster.errors import BadInput
 from expandcluster.expand.population import Samples
@@ -42,7 +42,6 @@ __all__ = ["CUTS", "QUESTIONS", "Point", "Question", "right", "run_ablations"]
 # Both cuts with the gamma they are used with: ours, and the paper's (section 5.1).
 CUTS = {"gap": ClusterOptions(), "paper": ClusterOptions(cut="paper", gamma=0.8)}
 _CLOSE = 1e-2  # distance of a cluster to its true neuron, over the norm of that neuron
-_LEFT_OUT = 1e-12  # relative contribution of neurons that are left out by default, see reconstruct/layers.py
 _DRAWS = 5  # random choices of N students
 _TRAINED = tuple(SyntheticProblem(4, 4, seed) for seed in range(5))  # problems on which n is varied
 
@@ -75,7 +74,7 @@ QUESTIONS = {
                      (0.01, 0.1, 1.0, 3.0, 7.5, 15.0, 30.0, 90.0), _both(7.5)),
     "contribution": Question("Must neurons that contribute nothing be left out?",
                              "least contribution that is kept",
-                             (0.0, 1e-20, 1e-16, _LEFT_OUT, 1e-8, 1e-4), _both(_LEFT_OUT)),
+                             (0.0, 1e-20, 1e-16, NOTHING, 1e-8, 1e-4), _both(NOTHING)),
     "loss": Question("Must students that failed be left out?", "largest relative loss of a student",
                      (FLOOR, 1e-20, 1e-15, 1e-10, 1e-5, 1.0), _both(1.0)),
     "students": Question("How many students does it take?", "students $N$",
@@ -237,10 +236,10 @@ def _kept(case: _Case) -> Iterator[tuple[str, str, float, LayerClusters | None]]
             yield "contribution", cut, value, case.clusters(everyone, value, options)
         for value in values["loss"]:
             good = np.flatnonzero(case.losses <= value).tolist()
-            yield "loss", cut, value, case.clusters(good, _LEFT_OUT, options)
+            yield "loss", cut, value, case.clusters(good, NOTHING, options)
         for count in (int(value) for value in values["students"] if value <= len(everyone)):
             for some in _draws(len(everyone), count):
-                yield "students", cut, float(count), case.clusters(some, _LEFT_OUT, options)
+                yield "students", cut, float(count), case.clusters(some, NOTHING, options)
 
 
 def _draws(students: int, count: int) -> Iterable[list[int]]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from expandcluster.activations import Activation
 from expandcluster.cluster.canonical import Neurons, gather_neurons
-from expandcluster.cluster.contribution import contributing
+from expandcluster.cluster.contribution import NOTHING, contributing
 from expandcluster.cluster.merge import merge, outgoing
 from expandcluster.cluster.tree import cluster
 from expandcluster.expand.expand import Students, samples_for
@@ -121,7 +121,7 @@ def _cluster_layer(networks: list[Network], samples: Samples, activation: Activa
         x = samples.x[:1000]
         threshold = options.contribution
         if threshold is None:
-            threshold = max(1e-12, min(100 * samples.floor, 1e-8 + 0.1 * samples.floor))
+            threshold = max(NOTHING, min(100 * samples.floor, 1e-8 + 0.1 * samples.floor))
         share = len(x) / len(samples.x)
         neurons = neurons.take(contributing(networks, x, samples.total_variance * share, threshold))
     clusters = cluster(neurons, len(networks), options, progress)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from expandcluster.cluster.contribution import NOTHING
 from expandcluster.expand.population import Samples
-from expandcluster.expand.prune import removal_costs, remove
+from expandcluster.expand.prune import removal_order, remove
 from expandcluster.networks import Network
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.reconstruct.polish import ROUNDING
@@ -17,7 +18,6 @@ from expandcluster.reconstruct.set_aside import Train, Tuned
 
 __all__ = ["without_superfluous"]
 
-_NOTHING = 1e-12  # relative loss that is no neuron's, as in the clustering
 _RISE = 10.0  # times its loss, or rounding, may be that of the smaller network
 
 
@@ -48,7 +48,5 @@ def without_superfluous(network: Network, samples: Samples, train: Train, x: np.
 
 def _without_cheapest(network: Network, x: np.ndarray, unit: float) -> Network | None:
     """Without the cheapest neuron; ``None`` where each is worth something, or its layer's only one."""
-    costs = [(cost, layer, neuron) for layer, of_layer in enumerate(removal_costs(network, x), start=1)
-             for neuron, cost in enumerate(of_layer) if len(of_layer) > 1]
-    cheapest = min(costs, default=None)
-    return remove(network, x, *cheapest[1:]) if cheapest and cheapest[0] <= _NOTHING * unit else None
+    order = removal_order(network, x)
+    return remove(network, x, *order[0][1:]) if order and order[0][0] <= NOTHING * unit else None
