@@ -13,9 +13,11 @@ from expandcluster.networks import Network
 from expandcluster.options import LMOptions
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.source import Source
+from expandcluster.reconstruct.grow import with_grown_neurons
 from expandcluster.reconstruct.kinks import switched_on
 from expandcluster.reconstruct.polish import ROUNDING, may_polish, polish
 from expandcluster.reconstruct.rare import with_mostly_off, with_rare_neurons
+from expandcluster.reconstruct.rescale import rescaled
 from expandcluster.reconstruct.set_aside import Train, Tuned, tuned_apart, unexplained
 from expandcluster.reconstruct.superfluous import without_superfluous
 from expandcluster.reconstruct.tails import with_linear_neurons
@@ -27,6 +29,7 @@ _OPTIONS = LMOptions(steps=150, patience=8, damping=1e-8)
 _FROM_AFAR = dataclasses.replace(_OPTIONS, damping=1e-6)
 _MOST_MENDED, _WORTH = 12, 0.7  # times that kinks are mended, as long as no more than so much of the loss is left
 _NO_KINK = 1e-20  # relative loss that is no kink's
+_COMPLETE = 1e-8  # relative loss that only networks reach by inexact steps that have all neurons
 
 
 def fine_tune(network: Network | None, source: Source, progress: Progress = silent) -> Network | None:
@@ -60,8 +63,10 @@ def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> t
     found = network.hidden_sizes[0]
     network, off = with_rare_neurons(with_linear_neurons(network, samples), samples)
     _tell_of_new(network, found, samples, progress)
+    network, steps = _completed(network, samples, progress)
     found = network.hidden_sizes[0]
-    network, steps = tuned_apart(network, samples, off, *_trainers(network, given=True), progress)
+    network, more = tuned_apart(network, samples, off, *_trainers(network, given=True), progress)
+    steps += more
     network = with_mostly_off(network, samples, off)
     _tell_of_new(network, found, samples, progress)
     again = functools.partial(tune, given=True)
@@ -70,6 +75,32 @@ def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> t
         steps += more
     network, loss, more = without_superfluous(network, samples.take(~aside), again, samples.x, progress)
     return network, loss, steps + more, int(np.count_nonzero(aside))
+
+
+def _completed(network: Network, samples: Samples, progress: Progress) -> tuple[Network, int]:
+    """The network with the smooth neurons that it lacks, learnt, and with those at a wrong scale put right; also steps.
+
+    Inexact steps tell whether that is needed: they take a network to a small loss that has all neurons roughly, and no
+    other.
+    """
+    if len(network.weights) != 2 or network.activation.negative_slope is not None:
+        return network, 0
+    enough = dataclasses.replace(samples, floor=max(samples.floor, _COMPLETE))
+    network, loss, steps = train_one(network, enough, _FROM_AFAR)
+    for _ in range(_MOST_MENDED):
+        for mend in (rescaled, with_grown_neurons):
+            if loss <= enough.floor or (better := mend(network, samples)) is None:
+                continue
+            better, lost, more = train_one(better, enough, _FROM_AFAR)
+            steps += more
+            if lost <= _WORTH * loss:
+                network, loss = better, lost
+                progress(Event("fine_tune", f"{mend.__name__.replace('_', ' ')}: {network.hidden_sizes[0]} neurons, "
+                               f"relative loss {loss:.1e}", {"neurons": network.hidden_sizes[0], "relative_loss": loss}))
+                break
+        else:
+            break
+    return network, steps
 
 
 def _tell_of_new(network: Network, found: int, samples: Samples, progress: Progress) -> None:
