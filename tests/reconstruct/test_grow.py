@@ -8,7 +8,11 @@ import pytest
 import expandcluster as ec
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
-from expandcluster.reconstruct.fine_tune import tune
+from expandcluster.options import QueryOptions
+from expandcluster.progress import Event
+from expandcluster.queries.probe import probe_teacher
+from expandcluster.queries.source import open_source
+from expandcluster.reconstruct.fine_tune import fine_tune, tune
 from expandcluster.reconstruct.grow import with_grown_neurons
 
 INPUTS, HIDDEN = 12, 6
@@ -46,3 +50,22 @@ def test_missing_neurons_are_learnt_and_others_left_out(activation: str, missing
     tuned, loss, _ = tune(found, samples)
     assert loss <= 1e-26
     assert ec.compare(tuned, truth).max_parameter_error <= 1e-9
+
+
+def test_too_few_answers_are_not_learnt_by_heart() -> None:
+    truth, samples = teacher(0, "tanh", 1)
+    fewer = stuck(truth, samples, 1, 0, 0)
+    assert with_grown_neurons(fewer, samples.take(np.arange(40))) is None
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_fine_tuning_to_a_table_finds_what_clusters_lack(activation: str) -> None:
+    truth, samples = teacher(0, activation, 2)
+    source = open_source(ec.Teacher.from_data(samples.x, samples.y), QueryOptions(), 0, samples.x)
+    probe = probe_teacher(source)
+    source.learn(probe.floor, probe.noise, probe.sees)
+    told: list[Event] = []
+    found = fine_tune(source.coordinates.lower(stuck(truth, samples, 2, 1, 0)), source, told.append)
+    assert found is not None and found.sizes == truth.sizes
+    assert any(event.message.startswith("missing neurons learnt") for event in told)
+    assert told[-1].values["relative_loss"] <= 1e-28

@@ -88,15 +88,17 @@ def _completed(network: Network, samples: Samples, progress: Progress) -> tuple[
     enough = dataclasses.replace(samples, floor=max(samples.floor, _COMPLETE))
     network, loss, steps = train_one(network, enough, _FROM_AFAR)
     for _ in range(_MOST_MENDED):
-        for mend in (rescaled, with_grown_neurons):
-            if loss <= enough.floor or (better := mend(network, samples)) is None:
+        if loss <= enough.floor:
+            break
+        for mend, what in ((rescaled, "a neuron put at its scale"), (with_grown_neurons, "missing neurons learnt")):
+            if (better := mend(network, samples)) is None:
                 continue
             better, lost, more = train_one(better, enough, _FROM_AFAR)
             steps += more
             if lost <= _WORTH * loss:
                 network, loss = better, lost
-                progress(Event("fine_tune", f"{mend.__name__.replace('_', ' ')}: {network.hidden_sizes[0]} neurons, "
-                               f"relative loss {loss:.1e}", {"neurons": network.hidden_sizes[0], "relative_loss": loss}))
+                progress(Event("fine_tune", f"{what}: {network.hidden_sizes[0]} neurons, relative loss {loss:.1e}",
+                               {"neurons": network.hidden_sizes[0], "relative_loss": loss}))
                 break
         else:
             break

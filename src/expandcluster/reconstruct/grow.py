@@ -1,8 +1,8 @@
 """Smooth neurons that clusters lack for whatever reason, learnt by random ones beside those that are found.
 
 Students share what they have learnt well. A neuron that each of them has learnt only roughly is in no cluster, and
-neurons that some of them made up alike in its place are: the network that is built of the clusters gets stuck. With some
-random neurons more it does not; then it has neurons that do nothing, which are pruned.
+neurons that some of them made up alike in its place are: the network that is built of the clusters gets stuck. With
+some random neurons more it does not; then it has neurons that do nothing, which are pruned.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["with_grown_neurons"]
 
 _LEAST, _SHARE = 4, 0.4  # random neurons: so many, or this share of those that are there
 _WEAK = 0.1  # of their usual size are their outgoing weights
-_ANSWERS = 10  # for each parameter, of given inputs as unlike as images
+_ANSWERS, _TOO_FEW = 10, 2  # for each parameter are enough; fewer than so many could be learnt by heart
 _GROW = LMOptions(steps=60, patience=20, creep=1e-6, damping=1e-4)
 _PRUNE = LMOptions(steps=12, damping=1e-4)
 _WORTH = 0.5  # of the loss may be left by neurons that help
@@ -36,6 +36,8 @@ def with_grown_neurons(network: Network, samples: Samples) -> Network | None:
         samples: all that are given.
     """
     larger = _with_random(network, max(_LEAST, round(_SHARE * network.hidden_sizes[0])))
+    if samples.answers < _TOO_FEW * larger.parameters:
+        return None
     rows = -(-_ANSWERS * larger.parameters // network.sizes[-1])
     some = samples.take(np.arange(len(samples.x)) % max(1, len(samples.x) // rows) == 0)
     before = some.relative_loss(network(some.x))
