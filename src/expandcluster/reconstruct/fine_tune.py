@@ -27,9 +27,11 @@ __all__ = ["fine_tune", "samples_to_tune", "tune"]
 _NEAR = 1e-10  # relative loss to which inexact steps bring a large network
 _OPTIONS = LMOptions(steps=150, patience=8, damping=1e-8)
 _FROM_AFAR = dataclasses.replace(_OPTIONS, damping=1e-6)
+_QUICKLY = dataclasses.replace(_FROM_AFAR, steps=15)
 _MOST_MENDED, _WORTH = 12, 0.7  # times that kinks are mended, as long as no more than so much of the loss is left
 _NO_KINK = 1e-20  # relative loss that is no kink's
 _COMPLETE = 1e-8  # relative loss that only networks reach by inexact steps that have all neurons
+_LITTLE = 1e-4  # of the variance: a neuron that the others do without but for so much may be none
 
 
 def fine_tune(network: Network | None, source: Source, progress: Progress = silent) -> Network | None:
@@ -80,8 +82,8 @@ def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> t
 def _completed(network: Network, samples: Samples, progress: Progress) -> tuple[Network, int]:
     """The network with the smooth neurons that it lacks, learnt, and with those at a wrong scale put right; also steps.
 
-    Inexact steps tell whether that is needed: they take a network to a small loss that has all neurons roughly, and no
-    other.
+    Inexact steps tell whether that is needed: they take a network to a small loss that has all neurons roughly. Then
+    those that it does not need are left out as far as such a loss can tell.
     """
     if len(network.weights) != 2 or network.activation.negative_slope is not None:
         return network, 0
@@ -102,7 +104,14 @@ def _completed(network: Network, samples: Samples, progress: Progress) -> tuple[
                 break
         else:
             break
+    if loss <= enough.floor and not fits(network.sizes):  # exact students have no others
+        network, _, more = without_superfluous(network, enough, _quickly, progress=progress, cost=_LITTLE)
+        steps += more
     return network, steps
+
+
+def _quickly(network: Network, samples: Samples) -> Tuned:
+    return train_one(network, samples, _QUICKLY)
 
 
 def _tell_of_new(network: Network, found: int, samples: Samples, progress: Progress) -> None:
