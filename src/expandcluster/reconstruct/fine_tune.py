@@ -27,7 +27,6 @@ __all__ = ["fine_tune", "samples_to_tune", "tune"]
 _NEAR = 1e-10  # relative loss to which inexact steps bring a large network
 _OPTIONS = LMOptions(steps=150, patience=8, damping=1e-8)
 _FROM_AFAR = dataclasses.replace(_OPTIONS, damping=1e-6)
-_QUICKLY = dataclasses.replace(_FROM_AFAR, steps=15)
 _MOST_MENDED, _WORTH = 12, 0.7  # times that kinks are mended, as long as no more than so much of the loss is left
 _NO_KINK = 1e-20  # relative loss that is no kink's
 _COMPLETE = 1e-8  # relative loss that only networks reach by inexact steps that have all neurons
@@ -105,13 +104,10 @@ def _completed(network: Network, samples: Samples, progress: Progress) -> tuple[
         else:
             break
     if loss <= enough.floor and not fits(network.sizes):  # exact students have no others
-        network, _, more = without_superfluous(network, enough, _quickly, progress=progress, cost=_LITTLE)
+        roughly = functools.partial(train_one, options=_FROM_AFAR)
+        network, _, more = without_superfluous(network, enough, roughly, progress=progress, cost=_LITTLE)
         steps += more
     return network, steps
-
-
-def _quickly(network: Network, samples: Samples) -> Tuned:
-    return train_one(network, samples, _QUICKLY)
 
 
 def _tell_of_new(network: Network, found: int, samples: Samples, progress: Progress) -> None:
