@@ -13,11 +13,10 @@ from expandcluster.networks import Network
 from expandcluster.options import LMOptions
 from expandcluster.progress import Event, Progress, silent
 from expandcluster.queries.source import Source
-from expandcluster.reconstruct.grow import with_grown_neurons
+from expandcluster.reconstruct.complete import completed
 from expandcluster.reconstruct.kinks import switched_on
 from expandcluster.reconstruct.polish import ROUNDING, may_polish, polish
 from expandcluster.reconstruct.rare import with_mostly_off, with_rare_neurons
-from expandcluster.reconstruct.rescale import rescaled
 from expandcluster.reconstruct.set_aside import Train, Tuned, tuned_apart, unexplained
 from expandcluster.reconstruct.superfluous import without_superfluous
 from expandcluster.reconstruct.tails import with_linear_neurons
@@ -29,8 +28,6 @@ _OPTIONS = LMOptions(steps=150, patience=8, damping=1e-8)
 _FROM_AFAR = dataclasses.replace(_OPTIONS, damping=1e-6)
 _MOST_MENDED, _WORTH = 12, 0.7  # times that kinks are mended, as long as no more than so much of the loss is left
 _NO_KINK = 1e-20  # relative loss that is no kink's
-_COMPLETE = 1e-8  # relative loss that only networks reach by inexact steps that have all neurons
-_LITTLE = 1e-4  # of the variance: a neuron that the others do without but for so much may be none
 
 
 def fine_tune(network: Network | None, source: Source, progress: Progress = silent) -> Network | None:
@@ -57,14 +54,14 @@ def fine_tune(network: Network | None, source: Source, progress: Progress = sile
 
 
 def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> tuple[Network, float, int, int]:
-    """Tuned, with the neurons that clusters lack since they are linear for most given inputs, without superfluous ones.
+    """Tuned, with the neurons that clusters lack, as far as they can be told, and without superfluous ones.
 
     Also the relative loss of all answers but those that are set aside in the end, steps taken, and how many are.
     """
     found = network.hidden_sizes[0]
     network, off = with_rare_neurons(with_linear_neurons(network, samples), samples)
     _tell_of_new(network, found, samples, progress)
-    network, steps = _completed(network, samples, progress)
+    network, steps = completed(network, samples, functools.partial(train_one, options=_FROM_AFAR), progress)
     found = network.hidden_sizes[0]
     network, more = tuned_apart(network, samples, off, *_trainers(network, given=True), progress)
     steps += more
@@ -76,38 +73,6 @@ def _tuned_to_given(network: Network, samples: Samples, progress: Progress) -> t
         steps += more
     network, loss, more = without_superfluous(network, samples.take(~aside), again, samples.x, progress)
     return network, loss, steps + more, int(np.count_nonzero(aside))
-
-
-def _completed(network: Network, samples: Samples, progress: Progress) -> tuple[Network, int]:
-    """The network with the smooth neurons that it lacks, learnt, and with those at a wrong scale put right; also steps.
-
-    Inexact steps tell whether that is needed: they take a network to a small loss that has all neurons roughly. Then
-    those that it does not need are left out as far as such a loss can tell.
-    """
-    if len(network.weights) != 2 or network.activation.negative_slope is not None:
-        return network, 0
-    enough = dataclasses.replace(samples, floor=max(samples.floor, _COMPLETE))
-    network, loss, steps = train_one(network, enough, _FROM_AFAR)
-    for _ in range(_MOST_MENDED):
-        if loss <= enough.floor:
-            break
-        for mend, what in ((rescaled, "a neuron put at its scale"), (with_grown_neurons, "missing neurons learnt")):
-            if (better := mend(network, samples)) is None:
-                continue
-            better, lost, more = train_one(better, enough, _FROM_AFAR)
-            steps += more
-            if lost <= _WORTH * loss:
-                network, loss = better, lost
-                progress(Event("fine_tune", f"{what}: {network.hidden_sizes[0]} neurons, relative loss {loss:.1e}",
-                               {"neurons": network.hidden_sizes[0], "relative_loss": loss}))
-                break
-        else:
-            break
-    if loss <= enough.floor and not fits(network.sizes):  # exact students have no others
-        roughly = functools.partial(train_one, options=_FROM_AFAR)
-        network, _, more = without_superfluous(network, enough, roughly, progress=progress, cost=_LITTLE)
-        steps += more
-    return network, steps
 
 
 def _tell_of_new(network: Network, found: int, samples: Samples, progress: Progress) -> None:
