@@ -1,7 +1,7 @@
 """A shallow network of smooth neurons that were told from given inputs: put right what clusters lack or have wrong.
 
 Students of tables are left when they are roughly right. Inexact steps tell whether the network built of them is
-complete: they take one that has all neurons roughly to a small loss, and no other.
+complete: they take one that has all neurons roughly to a small loss, and others get stuck above it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from expandcluster.reconstruct.superfluous import without_superfluous
 
 __all__ = ["completed"]
 
-_COMPLETE = 1e-8  # relative loss that only networks reach by inexact steps that have all neurons
+_COMPLETE = 1e-8  # relative loss that networks reach by inexact steps that have all neurons
 _HOPEFUL = 1e-2  # relative loss up to which missing neurons may be learnt
 _WORTH = 0.7  # of the loss may be left by a change that helps
 _LITTLE = 1e-4  # of the variance: a neuron that the others do without but for so much may be none
