@@ -70,11 +70,11 @@ def centred(network: ec.Network) -> ec.Network:
 
 def of_images(data: Images, hidden: tuple[int, ...], activation: str, make: Make = as_function, tolerance: float = 1e-8,
               how: str = "", options: ec.RecoverOptions | None = None,
-              change: Callable[[ec.Network], ec.Network] = lambda network: network
+              change: Callable[[ec.Network], ec.Network] = lambda network: network, seed: int = 0
               ) -> tuple[str, Callable[[], ec.Network], Make, float, ec.RecoverOptions | None]:
-    """A network trained on images, perhaps changed afterwards."""
+    """A network trained on images from this seed, perhaps changed afterwards."""
     name = f"{data.__name__} {'-'.join(map(str, hidden))} {activation}{how and ', '}{how}"
-    return name, (lambda: change(train(data, hidden, activation))), make, tolerance, options
+    return name, (lambda: change(train(data, hidden, activation, seed=seed))), make, tolerance, options
 
 
 CASES = [

@@ -11,8 +11,9 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+from benchmarks.chosen_queries import of_images
 from benchmarks.common import machine, peak_memory, watcher
-from benchmarks.image_teachers import DATA, cifar10_standardised, mnist, train
+from benchmarks.image_teachers import DATA, cifar10_standardised, mnist
 
 import expandcluster as ec
 
@@ -76,12 +77,12 @@ def main(only: tuple[str, ...] = (), keep: Path | None = None) -> list[DataRow]:
         return []
     rows = []
     for data, hidden, activation, seed in CASES:
-        images = DATASETS[data]
-        name = f"{images.__name__} {'-'.join(map(str, hidden))} {activation}{f', seed {seed}' if seed else ''}"
+        how = f"seed {seed}" if seed else ""
+        name, make_truth, *_ = of_images(DATASETS[data], hidden, activation, how=how, seed=seed)
         if only and name not in only and not any(word in name for word in only):
             continue
         out = None if keep is None else keep / name.replace(",", "").replace(" ", "_")
-        rows.append(measure(name, images()[0], train(images, hidden, activation, seed=seed), activation, out))
+        rows.append(measure(name, DATASETS[data]()[0], make_truth(), activation, out))
     print(f"\n{machine()}")
     return rows
 

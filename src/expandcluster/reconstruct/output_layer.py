@@ -11,7 +11,7 @@ from expandcluster.networks import Network
 from expandcluster.options import LMOptions
 from expandcluster.reconstruct.signs import wrong_signs
 
-__all__ = ["fit_output_layer", "fit_outputs", "refined"]
+__all__ = ["fit_output_layer", "fit_outputs", "refined", "with_outputs_fitted"]
 
 _NEAR = 1e-4  # relative loss, linear part included, from which neurons are refined before their signs are told
 _LINEAR = 40.0  # preactivation from which softplus, GELU and SiLU are linear to rounding
@@ -61,6 +61,13 @@ def refined(incoming: np.ndarray, outputs: np.ndarray, linear: np.ndarray, activ
     if not loss < before:
         return None
     return np.concatenate([found.weights[0], found.biases[0][:, None]], axis=1)[: len(incoming)]
+
+
+def with_outputs_fitted(network: Network, samples: Samples, *, linear: bool) -> tuple[Network, np.ndarray]:
+    """The shallow network with the output layer that fits best, beside a ``linear`` map or alone; and the map."""
+    incoming = np.concatenate([network.weights[0], network.biases[0][:, None]], axis=1)
+    outputs, left = fit_outputs(incoming, network.activation, samples.x, samples.y, linear=linear)
+    return Network((network.weights[0], outputs[:, :-1]), (network.biases[0], outputs[:, -1]), network.activation), left
 
 
 def fit_outputs(incoming: np.ndarray, activation: Activation, features: np.ndarray, y: np.ndarray, *,

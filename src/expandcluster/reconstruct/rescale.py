@@ -11,7 +11,7 @@ import numpy as np
 
 from expandcluster.expand.population import Samples
 from expandcluster.networks import Network
-from expandcluster.reconstruct.output_layer import fit_outputs
+from expandcluster.reconstruct.output_layer import with_outputs_fitted
 
 __all__ = ["rescaled"]
 
@@ -48,9 +48,8 @@ def rescaled(network: Network, samples: Samples) -> Network | None:
     factor = scales[place] / spread[neuron]
     first[neuron] *= factor
     bias[neuron] = means[place] + factor * (bias[neuron] - center[neuron])
-    outputs, _ = fit_outputs(np.concatenate([first, bias[:, None]], axis=1), network.activation, samples.x, samples.y,
-                             linear=False)
-    return Network((first, outputs[:, :-1]), (bias, outputs[:, -1]), network.activation)
+    moved = Network((first, network.weights[1]), (bias, network.biases[1]), network.activation)
+    return with_outputs_fitted(moved, samples, linear=False)[0]
 
 
 def _left(others: np.ndarray, units: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ from expandcluster.expand.population import Samples
 from expandcluster.networks import Network, Population, random_population
 from expandcluster.options import LMOptions
 from expandcluster.queries.coordinates import Coordinates
-from expandcluster.reconstruct.output_layer import fit_outputs
+from expandcluster.reconstruct.output_layer import with_outputs_fitted
 
 __all__ = ["with_linear_neurons"]
 
@@ -44,14 +44,14 @@ def with_linear_neurons(network: Network, samples: Samples) -> Network:
     act = network.activation
     if act.tail is None or act.negative_slope is not None or len(network.weights) != 2:
         return network
-    fit, linear = _fitted(_with_signs(network, samples), samples, linear=True)
+    fit, linear = with_outputs_fitted(_with_signs(network, samples), samples, linear=True)
     units = Coordinates.by_spread(samples.x)
     axes = np.linalg.svd(linear * units.unit, full_matrices=False)
     near = dataclasses.replace(samples, floor=max(_NEAR, samples.floor))
     found: list[tuple[float, Network]] = []
     for missing in range(_most_missing(axes[1]) + 1):
         larger = _with_missing(fit, units, axes[2][:missing], samples) if missing else fit
-        larger, loss, _ = train_one(_fitted(larger, samples, linear=False)[0], near, _TOGETHER)
+        larger, loss, _ = train_one(with_outputs_fitted(larger, samples, linear=False)[0], near, _TOGETHER)
         nearly = missing > 0 and loss <= min(_NEARLY, _FALL * found[-1][0])
         found.append((loss, larger))
         if loss <= near.floor or nearly:
@@ -67,13 +67,6 @@ def _most_missing(sizes: np.ndarray) -> int:
     return int(np.argmax(gaps)) + 1 if gaps.max(initial=0.0) >= _GAP else 0
 
 
-def _fitted(network: Network, samples: Samples, *, linear: bool) -> tuple[Network, np.ndarray]:
-    """The network with the output layer that fits best, beside a ``linear`` map or alone; and the map."""
-    incoming = np.concatenate([network.weights[0], network.biases[0][:, None]], axis=1)
-    outputs, left = fit_outputs(incoming, network.activation, samples.x, samples.y, linear=linear)
-    return Network((network.weights[0], outputs[:, :-1]), (network.biases[0], outputs[:, -1]), network.activation), left
-
-
 def _with_signs(network: Network, samples: Samples) -> Network:
     """The network with those neurons flipped whose flips leave a linear map of the least nuclear norm.
 
@@ -82,7 +75,7 @@ def _with_signs(network: Network, samples: Samples) -> Network:
     slope = network.activation.symmetry.slope
     if slope == 0.0:
         return network
-    fit, linear = _fitted(network, samples, linear=True)
+    fit, linear = with_outputs_fitted(network, samples, linear=True)
     unit = Coordinates.by_spread(samples.x).unit
     maps = np.einsum("oj,ji->joi", fit.weights[1], slope * fit.weights[0] * unit)
     signs, left = np.ones(len(maps)), linear * unit
